@@ -1,0 +1,53 @@
+package memory
+
+import "sync/atomic"
+
+// dirtyLog holds a bit a page. Devices mark what they write through Space;
+// an engine marks a page before it lets the guest store to it, and forgets its
+// store translations when asked to (vCPU FlushTLB) after each Collect.
+type dirtyLog struct {
+	on   atomic.Bool
+	bits []atomic.Uint64
+}
+
+func (l *dirtyLog) init(size uint64) {
+	l.bits = make([]atomic.Uint64, (size>>PageShift+63)/64)
+}
+
+// MarkDirty records a store to the page that holds off.
+func (r *Region) MarkDirty(off uint64) {
+	if r.dirty.on.Load() {
+		page := off >> PageShift
+		r.dirty.bits[page/64].Or(1 << (page % 64))
+	}
+}
+
+func (r *Region) markRange(off, n uint64) {
+	if n == 0 || !r.dirty.on.Load() {
+		return
+	}
+	for page := off >> PageShift; page <= (off+n-1)>>PageShift; page++ {
+		r.dirty.bits[page/64].Or(1 << (page % 64))
+	}
+}
+
+// StartDirtyLog clears the log and begins to record.
+func (r *Region) StartDirtyLog() {
+	for i := range r.dirty.bits {
+		r.dirty.bits[i].Store(0)
+	}
+	r.dirty.on.Store(true)
+}
+
+// StopDirtyLog ends recording.
+func (r *Region) StopDirtyLog() { r.dirty.on.Store(false) }
+
+// CollectDirty returns the bitmap of pages stored to since the last call (bit
+// n%64 of word n/64 is page n) and clears it.
+func (r *Region) CollectDirty() []uint64 {
+	out := make([]uint64, len(r.dirty.bits))
+	for i := range out {
+		out[i] = r.dirty.bits[i].Swap(0)
+	}
+	return out
+}
