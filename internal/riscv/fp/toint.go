@@ -1,0 +1,151 @@
+package fp
+
+import "math"
+
+// Conversions to integers round, then saturate: a rounded value out of range, an
+// infinity or a NaN gives the nearest bound (NaN the upper) and NV alone (unpriv
+// §20.7). FCVT.W and FCVT.WU results are to be sign-extended to XLEN.
+
+// F64ToI32 is FCVT.W.D.
+func F64ToI32(x uint64, rm RM) (int32, uint32) {
+	if rm == RTZ && x>>52&0x7ff < 1023+31 {
+		v := int64(math.Float64frombits(x))
+		return int32(v), inexact(math.Float64frombits(x), v)
+	}
+	v, flags := binary64.toSigned(x, 32, rm)
+	return int32(v), flags
+}
+
+// F64ToI64 is FCVT.L.D.
+func F64ToI64(x uint64, rm RM) (int64, uint32) {
+	if rm == RTZ && x>>52&0x7ff < 1023+63 {
+		v := int64(math.Float64frombits(x))
+		return v, inexact(math.Float64frombits(x), v)
+	}
+	return binary64.toSigned(x, 64, rm)
+}
+
+// inexact is for integers v that x was truncated to, and so convert back exactly.
+func inexact(x float64, v int64) uint32 {
+	if float64(v) != x {
+		return NX
+	}
+	return 0
+}
+
+// F64ToU32 is FCVT.WU.D.
+func F64ToU32(x uint64, rm RM) (uint32, uint32) {
+	return narrow(binary64.toUnsigned(x, 32, rm))
+}
+
+// F64ToU64 is FCVT.LU.D.
+func F64ToU64(x uint64, rm RM) (uint64, uint32) { return binary64.toUnsigned(x, 64, rm) }
+
+// F32ToI32 is FCVT.W.S.
+func F32ToI32(x uint32, rm RM) (int32, uint32) {
+	if rm == RTZ && x>>23&0xff < 127+31 {
+		f := float64(math.Float32frombits(x))
+		v := int64(f)
+		return int32(v), inexact(f, v)
+	}
+	v, flags := binary32.toSigned(uint64(x), 32, rm)
+	return int32(v), flags
+}
+
+// F32ToI64 is FCVT.L.S.
+func F32ToI64(x uint32, rm RM) (int64, uint32) { return binary32.toSigned(uint64(x), 64, rm) }
+
+// F32ToU32 is FCVT.WU.S.
+func F32ToU32(x uint32, rm RM) (uint32, uint32) {
+	return narrow(binary32.toUnsigned(uint64(x), 32, rm))
+}
+
+// F32ToU64 is FCVT.LU.S.
+func F32ToU64(x uint32, rm RM) (uint64, uint32) { return binary32.toUnsigned(uint64(x), 64, rm) }
+
+func (f format) toSigned(x uint64, width uint, rm RM) (int64, uint32) {
+	n := f.unpack(x)
+	most := uint64(1)<<(width-1) - 1
+	if n.isNaN() {
+		return int64(most), NV
+	}
+	magnitude, flags := n.integer(rm)
+	switch {
+	case n.neg && (flags == NV || magnitude > most+1):
+		return -int64(most) - 1, NV
+	case n.neg:
+		return -int64(magnitude), flags
+	case flags == NV || magnitude > most:
+		return int64(most), NV
+	}
+	return int64(magnitude), flags
+}
+
+func (f format) toUnsigned(x uint64, width uint, rm RM) (uint64, uint32) {
+	n := f.unpack(x)
+	most := uint64(math.MaxUint64) >> (64 - width)
+	if n.isNaN() {
+		return most, NV
+	}
+	magnitude, flags := n.integer(rm)
+	switch {
+	// Negative numbers that round to zero are in range.
+	case n.neg && (flags == NV || magnitude != 0):
+		return 0, NV
+	case flags == NV || magnitude > most:
+		return most, NV
+	}
+	return magnitude, flags
+}
+
+// integer rounds the magnitude to an integer: NX if that changed it, NV if it does
+// not fit 64 bits. The number is not a NaN.
+func (n num) integer(rm RM) (uint64, uint32) {
+	switch {
+	case n.kind == zero:
+		return 0, 0
+	case n.kind == infinite || n.exp > 63:
+		return 0, NV
+	case n.exp == 63:
+		return n.sig, 0
+	}
+	shift := uint(63 - n.exp)
+	// rem is the fraction on a scale of 2^64; below a half, only that it is there.
+	q, rem := n.sig>>shift, n.sig<<(64-shift)
+	if shift > 64 {
+		q, rem = 0, 1
+	}
+	if rem == 0 {
+		return q, 0
+	}
+	// At least one bit was shifted out, so that the increment cannot wrap.
+	if rm.roundsAway(n.neg, q&1 != 0, rem, 1<<63) {
+		q++
+	}
+	return q, NX
+}
+
+// CvtModWD is FCVTMOD.W.D of Zfa: the integer part modulo 2^32, as a signed
+// number; zero for infinities and NaNs. Flags are those of F64ToI32 rounding
+// towards zero.
+func CvtModWD(x uint64) (int32, uint32) {
+	v, flags := F64ToI32(x, RTZ)
+	if flags != NV {
+		return v, flags
+	}
+	n := binary64.unpack(x)
+	// From 2^(52+32) on the integer is a multiple of 2^32.
+	if n.kind != finite || n.exp >= 52+32 {
+		return 0, NV
+	}
+	var low uint32
+	if n.exp <= 63 {
+		low = uint32(n.sig >> (63 - n.exp))
+	} else {
+		low = uint32(n.sig << (n.exp - 63))
+	}
+	if n.neg {
+		low = -low
+	}
+	return int32(low), NV
+}
