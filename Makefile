@@ -1,0 +1,50 @@
+# make demo   boot Debian in this terminal       make test   everything
+# make build  bin/doppel                         make check  format, vet, lint, layers
+GO      ?= go
+VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
+BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)"
+LINT    := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+.PHONY: all build demo test test-fast check fmt bench fuzz clean deps-demo deps-test
+
+all: build
+
+build:
+	$(BUILD) -o bin/doppel ./cmd/doppel
+
+demo: deps-demo build
+	bin/doppel run debian:trixie
+
+test: deps-test build check
+	$(GO) run ./tools/gotest -- -timeout 40m ./...
+
+# What needs no kernel, no image and no other emulator.
+test-fast:
+	$(GO) test -short ./...
+
+check: build
+	@fmt=$$(gofmt -l .); if [ -n "$$fmt" ]; then echo "not gofmt'ed:"; echo "$$fmt"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) run $(LINT) ./...
+	$(GO) mod verify
+	$(GO) test ./test/arch/
+
+fmt:
+	gofmt -w .
+
+bench: deps-test build
+	$(GO) run ./bench
+
+# One minute on each fuzz target: make fuzz FUZZTIME=10s
+FUZZTIME ?= 60s
+fuzz:
+	scripts/fuzz $(FUZZTIME)
+
+deps-demo:
+	@scripts/deps demo
+
+deps-test:
+	@scripts/deps test
+
+clean:
+	rm -rf bin
