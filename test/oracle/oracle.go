@@ -1,0 +1,117 @@
+// Package oracle finds the QEMU that differential tests and benchmarks compare
+// with. It starts nothing by itself and fetches nothing: `go run
+// ./tools/oracle` does that, into the folder that Dir names.
+//
+// Any goroutine may call it; there are no locks.
+package oracle
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+)
+
+// Environment variables that name a QEMU to use in place of all others.
+const (
+	UserEnv   = "DOPPEL_QEMU_USER"   // a qemu-riscv64
+	SystemEnv = "DOPPEL_QEMU_SYSTEM" // a qemu-system-riscv64
+)
+
+// QEMU is a program to compare with.
+type QEMU struct {
+	argv         []string // program and leading arguments
+	Major, Minor int
+}
+
+// Dir is the folder that tools/oracle unpacks QEMU into.
+func Dir() (string, error) {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(cache, "doppel", "oracle"), nil
+}
+
+// Complete tells whether dir holds what User and System look for.
+func Complete(dir string) bool {
+	for _, f := range []string{"usr/bin/qemu-riscv64", "usr/bin/qemu-system-riscv64", loader, "usr/share/qemu"} {
+		if _, err := os.Stat(filepath.Join(dir, f)); err != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// loader is the dynamic loader of the libraries that the fetched
+// qemu-system-riscv64 runs on, which are not the host's.
+const loader = "lib64/ld-linux-x86-64.so.2"
+
+// User finds user-mode QEMU: the one in the environment, else the fetched one,
+// else the host's.
+func User() (*QEMU, error) {
+	dir, err := Dir()
+	if err != nil {
+		return nil, err
+	}
+	return find(UserEnv, []string{filepath.Join(dir, "usr/bin/qemu-riscv64")}, "qemu-riscv64", "qemu-riscv64-static")
+}
+
+// System finds full-system QEMU, in the same order.
+func System() (*QEMU, error) {
+	dir, err := Dir()
+	if err != nil {
+		return nil, err
+	}
+	libs := filepath.Join(dir, "usr/lib/x86_64-linux-gnu")
+	fetched := []string{filepath.Join(dir, loader), "--library-path", libs,
+		filepath.Join(dir, "usr/bin/qemu-system-riscv64"), "-L", filepath.Join(dir, "usr/share/qemu")}
+	return find(SystemEnv, fetched, "qemu-system-riscv64")
+}
+
+func find(env string, fetched []string, names ...string) (*QEMU, error) {
+	if p := os.Getenv(env); p != "" {
+		return probe([]string{p})
+	}
+	if _, err := os.Stat(fetched[0]); err == nil {
+		return probe(fetched)
+	}
+	for _, name := range names {
+		if p, err := exec.LookPath(name); err == nil {
+			return probe([]string{p})
+		}
+	}
+	return nil, fmt.Errorf("no %s here: run `go run ./tools/oracle`, or set %s", names[0], env)
+}
+
+var versionText = regexp.MustCompile(`version (\d+)\.(\d+)`)
+
+func probe(argv []string) (*QEMU, error) {
+	q := &QEMU{argv: argv}
+	out, err := q.Command("--version").Output()
+	if err != nil {
+		return nil, fmt.Errorf("%s --version: %w", argv[0], err)
+	}
+	m := versionText.FindSubmatch(out)
+	if m == nil {
+		return nil, fmt.Errorf("%s --version: no version in %q", argv[0], out)
+	}
+	q.Major, _ = strconv.Atoi(string(m[1]))
+	q.Minor, _ = strconv.Atoi(string(m[2]))
+	return q, nil
+}
+
+// Command is the program with arguments, not started.
+func (q *QEMU) Command(args ...string) *exec.Cmd {
+	all := append(append([]string(nil), q.argv[1:]...), args...)
+	return exec.Command(q.argv[0], all...)
+}
+
+// AtLeast tells whether this QEMU is of a version or later.
+func (q *QEMU) AtLeast(major, minor int) bool {
+	return q.Major > major || q.Major == major && q.Minor >= minor
+}
+
+func (q *QEMU) String() string { return fmt.Sprintf("QEMU %d.%d", q.Major, q.Minor) }
