@@ -179,7 +179,19 @@ func unpack(root string, debs []string) error {
 			return fmt.Errorf("unpack %s: %w\n%s", filepath.Base(deb), err, tail(out))
 		}
 	}
-	return nil
+	return prune(filepath.Join(root, "usr/bin"))
+}
+
+// prune drops the programs that nobody asked for: QEMU comes for 30 other
+// processors.
+func prune(dir string) error {
+	entries, err := os.ReadDir(dir)
+	for _, e := range entries {
+		if !strings.HasSuffix(e.Name(), "-riscv64") {
+			err = errors.Join(err, os.Remove(filepath.Join(dir, e.Name())))
+		}
+	}
+	return err
 }
 
 func tail(out []byte) []byte { return out[max(0, len(out)-2000):] }
