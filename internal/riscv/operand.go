@@ -31,10 +31,11 @@ const (
 	OperandPred           // set of i, o, r, w before the fence
 	OperandSucc           // set of i, o, r, w after the fence
 	OperandFli            // a constant of the FLI table, in the place of rs1
+	OperandSP             // the register sp, which must be written although the encoding implies it
 )
 
 var operandNames = [...]string{"none", "rd", "rs1", "rs2", "fd", "fs1", "fs2", "fs3", "rm", "rtz", "imm", "ioff(rs1)",
-	"soff(rs1)", "poff(rs1)", "(rs1)", "boff", "joff", "uimm", "shamt6", "shamt5", "csr", "zimm", "pred", "succ", "fli"}
+	"soff(rs1)", "poff(rs1)", "(rs1)", "boff", "joff", "uimm", "shamt6", "shamt5", "csr", "zimm", "pred", "succ", "fli", "sp"}
 
 // String returns the spelling that the instruction table uses.
 func (o Operand) String() string {
