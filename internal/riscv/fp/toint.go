@@ -109,11 +109,12 @@ func (n num) integer(rm RM) (uint64, uint32) {
 	case n.exp == 63:
 		return n.sig, 0
 	}
-	shift := uint(63 - n.exp)
-	// rem is the fraction on a scale of 2^64; below a half, only that it is there.
-	q, rem := n.sig>>shift, n.sig<<(64-shift)
-	if shift > 64 {
-		q, rem = 0, 1
+	// rem is the fraction on a scale of 2^64. Below a quarter, where only that
+	// there is one matters, these stand.
+	q, rem := uint64(0), uint64(1)
+	if n.exp >= -1 {
+		shift := uint(63 - n.exp)
+		q, rem = n.sig>>shift, n.sig<<(64-shift)
 	}
 	if rem == 0 {
 		return q, 0
