@@ -75,6 +75,28 @@ func BenchmarkFMA32(b *testing.B) {
 	bench32(b, RNE, func(x, y uint32, rm RM) (uint32, uint32) { return FMA32(x, y, x, rm) })
 }
 
+func BenchmarkAccrueAdd64(b *testing.B) { benchAccrue(b, AccrueAdd64) }
+func BenchmarkAccrueMul64(b *testing.B) { benchAccrue(b, AccrueMul64) }
+func BenchmarkAccrueDiv64(b *testing.B) { benchAccrue(b, AccrueDiv64) }
+
+func BenchmarkAccrueFMA64(b *testing.B) {
+	benchAccrue(b, func(x, y uint64, rm RM, fflags uint32) (uint64, uint32) {
+		return AccrueFMA64(x, y, x, rm, fflags)
+	})
+}
+
+func benchAccrue(b *testing.B, f func(a, b uint64, rm RM, fflags uint32) (uint64, uint32)) {
+	fflags := NX
+	bench64(b, RNE, func(x, y uint64, rm RM) (r uint64, _ uint32) {
+		r, fflags = f(x, y, rm, fflags)
+		return r, fflags
+	})
+}
+
+func BenchmarkMul64Zero(b *testing.B) {
+	bench64(b, RNE, func(x, _ uint64, rm RM) (uint64, uint32) { return Mul64(x, 0, rm) })
+}
+
 func BenchmarkLt64(b *testing.B) {
 	bench64(b, RNE, func(x, y uint64, _ RM) (uint64, uint32) { t, flags := Lt64(x, y); return b2u(t), flags })
 }
@@ -84,5 +106,5 @@ func BenchmarkF64ToI64(b *testing.B) {
 }
 
 func BenchmarkI64ToF64(b *testing.B) {
-	bench64(b, RNE, func(x, _ uint64, rm RM) (uint64, uint32) { return I64ToF64(int64(x), rm) })
+	bench64(b, RNE, func(x, _ uint64, rm RM) (uint64, uint32) { return I64ToF64(int64(x>>12), rm) })
 }

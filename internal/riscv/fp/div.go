@@ -13,7 +13,7 @@ func Div64(a, b uint64, rm RM) (uint64, uint32) {
 		r := math.Float64bits(q)
 		// The remainder is exact where the dividend is so large that the
 		// remainder's last place is above the least subnormal.
-		if ea := a >> 52 & 0x7ff; r>>52&0x7ff-2 < 0x7ff-2 && ea > 2*53 && ea < 0x7ff {
+		if ea := a >> 52 & 0x7ff; normal64(r) && ea > 2*53 && ea < 0x7ff {
 			if math.FMA(q, y, -x) != 0 {
 				return r, NX
 			}
@@ -29,7 +29,7 @@ func Div32(a, b uint32, rm RM) (uint32, uint32) {
 		x, y := math.Float32frombits(a), math.Float32frombits(b)
 		q := x / y
 		r := math.Float32bits(q)
-		if r>>23&0xff-2 < 0xff-2 && b&expMask32 != expMask32 {
+		if normal32(r) && b&expMask32 != expMask32 {
 			// A double holds the product of two singles exactly.
 			if float64(q)*float64(y) != float64(x) {
 				return r, NX

@@ -11,7 +11,7 @@ func Mul64(a, b uint64, rm RM) (uint64, uint32) {
 		r := math.Float64bits(math.Float64frombits(a) * math.Float64frombits(b))
 		ea, eb, er := a>>52&0x7ff, b>>52&0x7ff, r>>52&0x7ff
 		// Normal operands and a result safely above the subnormal range.
-		if ea != 0 && eb != 0 && er-2 < 0x7ff-2 {
+		if ea != 0 && eb != 0 && normal64(r) {
 			// The exact product ends in as many zeros as both factors together; it
 			// has 52 places too many, or 53 where the significands' product
 			// reached 2, which shows in the exponent.
@@ -45,7 +45,7 @@ func narrowFast(x float64) (r, flags uint32, ok bool) {
 		flags = NX
 	}
 	r = math.Float32bits(y)
-	return r, flags, r>>23&0xff-2 < 0xff-2
+	return r, flags, normal32(r)
 }
 
 func (f format) mul(a, b uint64, rm RM) (uint64, uint32) {

@@ -2,6 +2,7 @@ package fp
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"fmt"
 	"os"
@@ -10,8 +11,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"context"
 )
 
 // The differential test runs every instruction that the emulator knows on random

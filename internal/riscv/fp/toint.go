@@ -8,60 +8,72 @@ import "math"
 
 // F64ToI32 is FCVT.W.D.
 func F64ToI32(x uint64, rm RM) (int32, uint32) {
-	if rm == RTZ && x>>52&0x7ff < 1023+31 {
-		v := int64(math.Float64frombits(x))
-		return int32(v), inexact(math.Float64frombits(x), v)
+	if rm == RTZ && below(x, 31) {
+		v, flags := truncate(x)
+		return int32(v), flags
 	}
 	v, flags := binary64.toSigned(x, 32, rm)
 	return int32(v), flags
 }
 
+// F64ToU32 is FCVT.WU.D.
+func F64ToU32(x uint64, rm RM) (uint32, uint32) {
+	if rm == RTZ && below(x, 32) {
+		if v, flags := truncate(x); v >= 0 {
+			return uint32(v), flags
+		}
+	}
+	return narrow(binary64.toUnsigned(x, 32, rm))
+}
+
 // F64ToI64 is FCVT.L.D.
 func F64ToI64(x uint64, rm RM) (int64, uint32) {
-	if rm == RTZ && x>>52&0x7ff < 1023+63 {
-		v := int64(math.Float64frombits(x))
-		return v, inexact(math.Float64frombits(x), v)
+	if rm == RTZ && below(x, 63) {
+		return truncate(x)
 	}
 	return binary64.toSigned(x, 64, rm)
 }
 
-// inexact is for integers v that x was truncated to, and so convert back exactly.
-func inexact(x float64, v int64) uint32 {
-	if float64(v) != x {
-		return NX
-	}
-	return 0
-}
-
-// F64ToU32 is FCVT.WU.D.
-func F64ToU32(x uint64, rm RM) (uint32, uint32) {
-	return narrow(binary64.toUnsigned(x, 32, rm))
-}
-
 // F64ToU64 is FCVT.LU.D.
-func F64ToU64(x uint64, rm RM) (uint64, uint32) { return binary64.toUnsigned(x, 64, rm) }
+func F64ToU64(x uint64, rm RM) (uint64, uint32) {
+	if rm == RTZ && below(x, 63) {
+		if v, flags := truncate(x); v >= 0 {
+			return uint64(v), flags
+		}
+	}
+	return binary64.toUnsigned(x, 64, rm)
+}
+
+// Singles convert as the doubles of the same value. What kind of NaN one is makes
+// no difference here.
 
 // F32ToI32 is FCVT.W.S.
-func F32ToI32(x uint32, rm RM) (int32, uint32) {
-	if rm == RTZ && x>>23&0xff < 127+31 {
-		f := float64(math.Float32frombits(x))
-		v := int64(f)
-		return int32(v), inexact(f, v)
-	}
-	v, flags := binary32.toSigned(uint64(x), 32, rm)
-	return int32(v), flags
-}
-
-// F32ToI64 is FCVT.L.S.
-func F32ToI64(x uint32, rm RM) (int64, uint32) { return binary32.toSigned(uint64(x), 64, rm) }
+func F32ToI32(x uint32, rm RM) (int32, uint32) { return F64ToI32(widened(x), rm) }
 
 // F32ToU32 is FCVT.WU.S.
-func F32ToU32(x uint32, rm RM) (uint32, uint32) {
-	return narrow(binary32.toUnsigned(uint64(x), 32, rm))
-}
+func F32ToU32(x uint32, rm RM) (uint32, uint32) { return F64ToU32(widened(x), rm) }
+
+// F32ToI64 is FCVT.L.S.
+func F32ToI64(x uint32, rm RM) (int64, uint32) { return F64ToI64(widened(x), rm) }
 
 // F32ToU64 is FCVT.LU.S.
-func F32ToU64(x uint32, rm RM) (uint64, uint32) { return binary32.toUnsigned(uint64(x), 64, rm) }
+func F32ToU64(x uint32, rm RM) (uint64, uint32) { return F64ToU64(widened(x), rm) }
+
+func widened(x uint32) uint64 { return math.Float64bits(float64(math.Float32frombits(x))) }
+
+// below reports whether the magnitude of x is less than 2^e.
+func below(x uint64, e uint64) bool { return x>>52&0x7ff < 1023+e }
+
+// truncate rounds towards zero a number of magnitude less than 2^63.
+func truncate(x uint64) (int64, uint32) {
+	f := math.Float64frombits(x)
+	v := int64(f)
+	// An integer that a double was truncated to converts back exactly.
+	if float64(v) != f {
+		return v, NX
+	}
+	return v, 0
+}
 
 func (f format) toSigned(x uint64, width uint, rm RM) (int64, uint32) {
 	n := f.unpack(x)
