@@ -3,8 +3,11 @@
 // fences. Engines (internal/cpu/interp, later a translator) execute
 // instructions on it and keep their own caches; the package executes nothing.
 //
-// Threads: one goroutine runs a hart. Other goroutines use only SetInterrupt,
-// Kick and RequestFlush, which are atomic and take no locks.
+// Threads: one goroutine at a time runs a hart and calls its methods. Other
+// goroutines use only SetInterrupt, Kick, RequestFlush and Flushed, which are
+// atomic, take no locks and do not block, and Shootdown for a hart of their
+// own. The function given to OnWake is called on any of these goroutines and
+// on the clock's.
 package hart
 
 import (
@@ -17,20 +20,21 @@ import (
 )
 
 // Priv is a privilege mode, encoded as in the manual (priv §1.2).
-type Priv uint8
+type Priv = riscv.Privilege
 
 const (
-	U Priv = 0
-	S Priv = 1
-	M Priv = 3
+	U = riscv.User
+	S = riscv.Supervisor
+	M = riscv.Machine
 )
 
 // State is the explicit architectural state: plain data without pointers, so
-// that generated code can address it and any engine can take it over.
+// that generated code can address it and any engine can take it over. An
+// engine keeps PC and Instret exact whenever it calls a method of Hart.
 type State struct {
 	X      [32]uint64 // X[0] is always 0
 	F      [32]uint64 // NaN-boxed
-	PC     uint64
+	PC     uint64     // bit 0 is always 0
 	Priv   Priv
 	FRM    uint8  // fcsr.frm as written, 5 to 7 included
 	FFlags uint32 // fcsr.fflags
@@ -48,18 +52,21 @@ type State struct {
 }
 
 // CSRs holds the writable control and status registers, in canonical (WARL)
-// form. What is derived (sstatus, sip, sie, time, ...) is not stored.
+// form. What is derived (mstatus.SD, sstatus, sip, sie, time, scountovf, ...)
+// is not stored. Who changes them directly calls Refresh.
 type CSRs struct {
 	Mstatus, Mtvec, Mscratch, Mepc, Mcause, Mtval uint64
 	Medeleg, Mideleg, Mie, Mip                    uint64 // Mip: the software-writable bits only
 	Mcounteren, Mcountinhibit, Menvcfg, Mseccfg   uint64
 	Stvec, Sscratch, Sepc, Scause, Stval, Satp    uint64
-	Scounteren, Senvcfg, Stimecmp, Scountovf      uint64
-	Mstateen, Sstateen                            [4]uint64
-	Mcyclebias, Minstretbias                      uint64     // written value minus running value
-	Mhpmcounter, Mhpmevent                        [29]uint64 // counters 3 to 31
-	PmpCfg                                        [16]uint8
-	PmpAddr                                       [16]uint64
+	Scounteren, Senvcfg, Stimecmp                 uint64
+	Mstateen                                      [4]uint64
+	// Mcyclebias and Minstretbias are what the counter shows minus Instret,
+	// or the whole value of a counter that mcountinhibit holds still.
+	Mcyclebias, Minstretbias uint64
+	Mhpmcounter, Mhpmevent   [29]uint64 // counters 3 to 31
+	PmpCfg                   [16]uint8
+	PmpAddr                  [16]uint64
 }
 
 // Config says what a hart is.
@@ -80,22 +87,34 @@ const TimeHz = 10_000_000
 // Engine is what a hart tells the engine that runs it, always on the hart's
 // own goroutine.
 type Engine interface {
-	// FlushTLB forgets translations: all of them, or if !f.All those of one
-	// address (HasVA) and/or one ASID (HasASID). Flushing more is allowed.
-	// It is also called, with All, when a CSR write changes how addresses are
-	// translated in a way that the engine's keys do not cover (PMP, mstatus
-	// MXR/SUM/MPRV, menvcfg, satp if ASIDs are not in the key).
+	// FlushTLB forgets the translations that f names. Flushing more is
+	// allowed.
 	FlushTLB(f Fence)
 	// FlushCode makes all stores so far visible to instruction fetch
 	// (fence.i, unpriv §3).
 	FlushCode()
 }
 
-// Fence describes an sfence.vma (priv §4.2.1).
+// Fence describes an sfence.vma (priv §12.2.1): the zero Fence names all
+// translations, HasVA those of addresses in Size bytes from VA, HasASID those
+// of one address space without the global ones.
+//
+// A fence for an address covers the leaf PTE that maps it, whatever its size:
+// an engine that keeps parts of a superpage apart forgets all of them.
 type Fence struct {
 	HasVA, HasASID bool
-	VA, Size       uint64 // Size bytes from VA, if HasVA
+	VA, Size       uint64
 	ASID           uint16
+
+	// Code asks for FlushCode instead of FlushTLB. RequestFlush and Shootdown
+	// take it; an engine's FlushTLB never sees it.
+	Code bool
+
+	// Context says that no translation was withdrawn: only what selects among
+	// them has changed (satp, or mstatus MPRV, MPP, SUM or MXR). An engine
+	// whose keys cover the translation mode, ASID, DataPriv, SUM and MXR
+	// has nothing to forget. No other field is set.
+	Context bool
 }
 
 // Access is a kind of memory access.
@@ -103,17 +122,32 @@ type Access uint8
 
 const (
 	Load  Access = iota
-	Store        // also AMO and SC, LR as Load
+	Store        // also AMO and SC; LR is a Load
 	Fetch
 )
 
-// Mapping is the result of a translation: one naturally aligned block of
-// memory in which the whole access lies, with what the current mode may do.
+func (a Access) String() string {
+	switch a {
+	case Load:
+		return "load"
+	case Store:
+		return "store"
+	}
+	return "fetch"
+}
+
+// Mapping is the result of a translation: a block of memory in which the whole
+// access lies, with what the mode of the access may do there. A block of at
+// least a page is naturally aligned. If PMP divides the page, VABase and Size
+// are those of the access itself: the mapping then must not be kept.
 type Mapping struct {
-	GPA               memory.GPA // of the address asked for
-	VABase            uint64     // of the block
-	Size              uint64     // of the block, at least one page unless PMP splits it
-	Read, Write, Exec bool       // Write only once the D bit is set
+	GPA    memory.GPA // of the address asked for
+	VABase uint64     // of the block
+	Size   uint64     // of the block
+	// What is allowed; Write only once the D bit is set. While MPRV makes the
+	// modes of fetches and of other accesses differ, only those are set that
+	// belong to the access asked for.
+	Read, Write, Exec bool
 	Global            bool
 	IO                bool // Svpbmt type NC or IO, for engines that care
 }
@@ -123,11 +157,82 @@ type Hart struct {
 	State
 	cfg    Config
 	engine Engine
+	wake   func()
+	timer  clock.Timer // expires when time reaches stimecmp
 
 	// Attention is not zero when something from outside, or a change of
 	// interrupt enables, wants the engine to call Poll before the next block.
 	Attention atomic.Uint32
 	lines     atomic.Uint64 // levels of the interrupt inputs, as mip bits
+	edges     atomic.Uint64 // mip bits raised from outside, not yet in CSR.Mip
+	flushes   flushQueue
+
+	stip    bool   // time has reached stimecmp, as of the last look
+	pmp     pmp    // derived from PmpCfg and PmpAddr
+	pmuOn   uint32 // hpm counters that count something, by number
+	pmuMark uint64 // Instret up to which Mhpmcounter is counted
 }
 
-var _ = riscv.Cause(0)
+// New returns a hart after Reset. The engine may be nil until SetEngine.
+func New(cfg Config, engine Engine) *Hart {
+	h := &Hart{cfg: cfg, engine: engine, wake: func() {}}
+	if engine == nil {
+		h.engine = noEngine{}
+	}
+	h.timer = cfg.Clock.NewTimer(h.timerExpired)
+	h.Reset()
+	return h
+}
+
+type noEngine struct{}
+
+func (noEngine) FlushTLB(Fence) {}
+func (noEngine) FlushCode()     {}
+
+// SetEngine changes the engine. The hart is not running.
+func (h *Hart) SetEngine(e Engine) { h.engine = e }
+
+// OnWake sets the function that is called, from any goroutine, when the hart
+// may have become runnable or was kicked. Set it before the hart runs.
+func (h *Hart) OnWake(fn func()) { h.wake = fn }
+
+// ID is the hart's number: mhartid.
+func (h *Hart) ID() int { return h.cfg.ID }
+
+// Supervisor tells whether the VMM is the SBI of this hart.
+func (h *Hart) Supervisor() bool { return h.cfg.Supervisor }
+
+// Memory is the guest physical memory that the hart sees.
+func (h *Hart) Memory() *memory.Space { return h.cfg.Memory }
+
+// Reset puts the hart in its state at power-on (priv §3.4), or, with
+// Config.Supervisor, in that of a hart that the SBI starts (sbi §9.1): the
+// caller sets PC, a0 and a1. Interrupt inputs keep their levels: they belong
+// to the devices.
+func (h *Hart) Reset() {
+	h.State = State{Priv: M}
+	h.CSR.Mstatus = mstatusFixed
+	if h.cfg.Supervisor {
+		h.Priv = S
+		h.CSR.superviseReset()
+	}
+	h.edges.Store(0)
+	h.SetStimecmp(^uint64(0)) // not defined by Sstc: no timer interrupt until one is asked for
+	h.Refresh()
+	h.flushAll()
+}
+
+// Refresh derives again what depends on State, after it was changed directly
+// (by a debugger, by the SBI). Translations are the caller's to flush.
+func (h *Hart) Refresh() {
+	h.pmpUpdate()
+	h.pmuMark = h.Instret
+	h.pmuUpdate()
+	h.attend(attnInterrupt | attnTimer)
+}
+
+// flushAll makes the engine forget everything that it derived from memory.
+func (h *Hart) flushAll() {
+	h.engine.FlushTLB(Fence{})
+	h.engine.FlushCode()
+}
