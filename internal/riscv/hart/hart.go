@@ -167,7 +167,8 @@ type Hart struct {
 	edges     atomic.Uint64 // mip bits raised from outside, not yet in CSR.Mip
 	flushes   flushQueue
 
-	stip    bool   // time has reached stimecmp, as of the last look
+	stip    bool // time has reached stimecmp, as of the last look
+	ram     ramWindow
 	pmp     pmp    // derived from PmpCfg and PmpAddr
 	pmuOn   uint32 // hpm counters that count something, by number
 	pmuMark uint64 // Instret up to which Mhpmcounter is counted

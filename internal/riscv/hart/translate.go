@@ -32,19 +32,18 @@ func (h *Hart) Translate(va, size uint64, acc Access) (m Mapping, cause riscv.Ca
 		return h.bare(va, size, acc, p)
 	}
 	for range maxRetries {
-		m, fault := h.walk(va, size, acc, p, mode)
-		switch fault {
+		switch h.walk(&m, va, size, acc, p, mode) {
 		case noFault:
 			return m, 0, true
 		case pageFault:
-			return m, pageFaultOf[acc], false
+			return Mapping{}, pageFaultOf[acc], false
 		case accessFault:
-			return m, accessFaultOf[acc], false
+			return Mapping{}, accessFaultOf[acc], false
 		}
 	}
 	// Another hart changes the PTE all the time. A page fault makes the guest
 	// look at it.
-	return m, pageFaultOf[acc], false
+	return Mapping{}, pageFaultOf[acc], false
 }
 
 type fault uint8
@@ -107,13 +106,13 @@ func (h *Hart) protect(m *Mapping, va, size uint64, acc Access, p Priv) bool {
 	return perm&pmpNeed[acc] != 0
 }
 
-// walk goes through the page table once (priv §12.3.2, whose step numbers the
-// comments give).
-func (h *Hart) walk(va, size uint64, acc Access, p Priv, mode uint64) (m Mapping, _ fault) {
+// walk goes through the page table once and fills m (priv §12.3.2, whose step
+// numbers the comments give).
+func (h *Hart) walk(m *Mapping, va, size uint64, acc Access, p Priv, mode uint64) fault {
 	levels := int(mode) - riscv.SatpSv39 + 3
 	// priv §12.4.1: the bits above the highest VPN must equal its top bit.
 	if unused := 64 - uint(pageShift+9*levels); uint64(int64(va<<unused)>>unused) != va {
-		return m, pageFault
+		return pageFault
 	}
 	table := h.CSR.Satp & riscv.SatpPPN << pageShift // 1
 	global := uint64(0)
@@ -121,30 +120,28 @@ func (h *Hart) walk(va, size uint64, acc Access, p Priv, mode uint64) (m Mapping
 		shift := uint(pageShift + 9*level)
 		at := table + va>>shift&511*8
 		if !h.pmpAllows(at, 8, S, riscv.PMPR) { // priv §3.7.2
-			return m, accessFault
+			return accessFault
 		}
-		pte, err := h.cfg.Memory.LoadU64(memory.GPA(at))
-		if err != nil {
-			return m, accessFault // no page tables outside RAM
+		pte, ok := h.loadPTE(at)
+		if !ok {
+			return accessFault // no page tables outside RAM
 		}
 		if pte&riscv.PTEV == 0 || pte&(riscv.PTER|riscv.PTEW) == riscv.PTEW || pte&riscv.PTEReserved != 0 { // 3
-			return m, pageFault
+			return pageFault
 		}
 		global |= pte & riscv.PTEG // of a non-leaf: all below it is global (priv §12.4.1)
 		if pte&(riscv.PTER|riscv.PTEX) == 0 {
 			// 4. A non-leaf PTE has no other bits (priv §12.4.1, Svnapot, Svpbmt).
 			if pte&(riscv.PTED|riscv.PTEA|riscv.PTEU|riscv.PTEN|riscv.PTEPBMT) != 0 {
-				return m, pageFault
+				return pageFault
 			}
 			table = pte & riscv.PTEPPN >> riscv.PTEPPNShift << pageShift
 			continue
 		}
-		l := leaf{pte: pte, at: memory.GPA(at), level: level, size: 1 << shift}
-		m, f := h.mapLeaf(l, va, size, acc, p)
 		m.Global = global != 0
-		return m, f
+		return h.mapLeaf(m, leaf{pte: pte, at: memory.GPA(at), level: level, size: 1 << shift}, va, size, acc, p)
 	}
-	return m, pageFault // a non-leaf PTE at level 0
+	return pageFault // a non-leaf PTE at level 0
 }
 
 // leaf is a leaf PTE and where it was found.
@@ -155,14 +152,14 @@ type leaf struct {
 	size  uint64 // bytes that it maps
 }
 
-// mapLeaf makes the mapping of a leaf PTE, from step 5 on.
-func (h *Hart) mapLeaf(l leaf, va, size uint64, acc Access, p Priv) (m Mapping, _ fault) {
+// mapLeaf fills m from a leaf PTE, from step 5 on.
+func (h *Hart) mapLeaf(m *Mapping, l leaf, va, size uint64, acc Access, p Priv) fault {
 	if !h.legalLeaf(l.pte, l.level) {
-		return m, pageFault
+		return pageFault
 	}
 	r, w, x := h.leafAccess(l.pte, p)
 	if acc == Load && !r || acc == Store && !w || acc == Fetch && !x {
-		return m, pageFault
+		return pageFault
 	}
 	pa := l.pte & riscv.PTEPPN >> riscv.PTEPPNShift << pageShift
 	if l.pte&riscv.PTEN != 0 {
@@ -170,7 +167,7 @@ func (h *Hart) mapLeaf(l leaf, va, size uint64, acc Access, p Priv) (m Mapping, 
 		pa &^= napotSize - 1 // Svnapot: the low bits of PPN come from the address
 	}
 	if pa&(l.size-1) != 0 {
-		return m, pageFault // 6. a misaligned superpage
+		return pageFault // 6. a misaligned superpage
 	}
 	want := l.pte | riscv.PTEA
 	if acc == Store {
@@ -178,25 +175,18 @@ func (h *Hart) mapLeaf(l leaf, va, size uint64, acc Access, p Priv) (m Mapping, 
 	}
 	if want != l.pte { // 7
 		if f := h.updatePTE(l, want); f != noFault {
-			return m, f
+			return f
 		}
 	}
-	m = Mapping{
-		GPA:    memory.GPA(pa | va&(l.size-1)),
-		VABase: va &^ (l.size - 1),
-		Size:   l.size,
-		Read:   r,
-		Write:  w && want&riscv.PTED != 0,
-		Exec:   x,
-		IO:     l.pte&riscv.PTEPBMT != 0,
+	m.GPA = memory.GPA(pa | va&(l.size-1))
+	m.Size = min(l.size, maxBlock)
+	m.VABase = va &^ (m.Size - 1)
+	m.Read, m.Write, m.Exec = r, w && want&riscv.PTED != 0, x
+	m.IO = l.pte&riscv.PTEPBMT != 0
+	if !h.protect(m, va, size, acc, p) {
+		return accessFault
 	}
-	if l.size > maxBlock {
-		m.VABase, m.Size = va&^(maxBlock-1), maxBlock
-	}
-	if !h.protect(&m, va, size, acc, p) {
-		return Mapping{}, accessFault
-	}
-	return m, noFault
+	return noFault
 }
 
 // napotSize is the only size of a Svnapot range.
