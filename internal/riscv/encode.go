@@ -33,7 +33,8 @@ var immRanges = [...]RangeError{
 }
 
 // Encode is the inverse of Decode for 32-bit instructions: it uses Op and the operands that Op has and ignores Raw
-// and Len. aq and rl are zero. C_MOP has a compressed encoding only; see Compress and FormByName.
+// and Len. aq and rl are zero. C_MOP has a compressed encoding only; see Compress and FormByName. The bits may be those
+// of an instruction that is a special case of Op, such as ZEXT_H for PACKW with rs2 x0; Decode then gives that one.
 func Encode(i Inst) (uint32, error) {
 	if i.Op == ILLEGAL || i.Op >= NumOps || specs[i.Op].match&3 != 3 {
 		return 0, fmt.Errorf("%v has no 32-bit encoding", i.Op)
@@ -62,32 +63,14 @@ func Encode(i Inst) (uint32, error) {
 	if f.fields&hasRM != 0 {
 		raw |= uint32(i.RM&7) << 12
 	}
-	if Decode(raw).Op != i.Op {
-		return 0, fmt.Errorf("%v has no encoding with these operands: %s", i.Op, whyNot(i))
+	// Bits that the mask fixes may be part of a field: AMOCAS_Q has even registers, FCVTMOD_W_D one rounding mode.
+	if raw&specs[i.Op].mask != specs[i.Op].match {
+		if i.Op == AMOCAS_Q {
+			return 0, fmt.Errorf("%v: rd and rs2 must be even-numbered, they are pairs", i.Op)
+		}
+		return 0, fmt.Errorf("%v has no encoding with these operands", i.Op)
 	}
 	return raw, nil
-}
-
-// whyNot explains the few cases where operands that fit one by one make another or a reserved instruction.
-func whyNot(i Inst) string {
-	if i.Op == AMOCAS_Q {
-		return "rd and rs2 must be even"
-	}
-	return "they are those of " + specialCase(i.Op)
-}
-
-func specialCase(op Op) string {
-	switch op {
-	case PACKW:
-		return "zext.h"
-	case ORI:
-		return "a prefetch"
-	case FENCE:
-		return "pause or fence.tso"
-	case FCVTMOD_W_D:
-		return "a reserved encoding; the rounding mode must be rtz"
-	}
-	return "another instruction"
 }
 
 // packImmediate puts a value that is in range where immediate takes it from.

@@ -138,3 +138,19 @@ func cNumberOf(op Op) int {
 	}
 	panic("BUG: no compressed encoding of " + op.String())
 }
+
+// Mnemonics returns every mnemonic of the table in its basic form: without aq and rl, and without those with a number.
+func Mnemonics() []string {
+	out := make([]string, 0, len(opNumbers)+len(cNumbers))
+	for op := ILLEGAL + 1; op < NumOps; op++ {
+		if _, ok := opNumbers[specs[op].name]; ok {
+			out = append(out, specs[op].name)
+		}
+	}
+	for n := range cspecs {
+		if _, ok := cNumbers[cspecs[n].name]; ok {
+			out = append(out, cspecs[n].name)
+		}
+	}
+	return out
+}
