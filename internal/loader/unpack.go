@@ -80,7 +80,6 @@ func reader(b []byte, format string, limit uint64) (io.Reader, func(), error) {
 	return nil, nil, fmt.Errorf("is compressed with %s, which is not supported: use gzip, zstd or xz", format)
 }
 
-
 func decompress(b []byte, format string, limit uint64) ([]byte, error) {
 	if format == "xz" {
 		if err := checkXZ(b, limit); err != nil {

@@ -136,3 +136,10 @@ func (s *Space) Close() error {
 	s.regions = nil
 	return errors.Join(errs...)
 }
+
+// Zero clears the region and gives its pages back to the host. Nothing else
+// accesses it meanwhile.
+func (r *Region) Zero() error {
+	r.markRange(0, r.Size)
+	return r.shm.Discard(0, r.Size)
+}

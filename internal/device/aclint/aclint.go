@@ -2,8 +2,9 @@
 // of SiFive's CLINT: an MSWI device (software interrupts) and an MTIMER device
 // (mtime and one mtimecmp a hart) in one window.
 //
-// mtime is the machine's clock; a write moves it for this device and, through
-// Config.TimeOffset, for the time CSR.
+// mtime is the machine's clock plus an offset that a write sets.
+// Deviates: aclint, mtime: the time CSR does not follow a write to mtime. Only
+// M-mode can write it, and no firmware does.
 //
 // Threads: Read and Write from any vCPU, timers from the clock's goroutines.
 // Lock order: ACLINT.mu, then the clock and the harts' interrupt inputs.
@@ -42,9 +43,6 @@ type Config struct {
 	Clock clock.Clock
 	Hz    uint64 // frequency of mtime
 	Harts []Hart
-	// TimeOffset, if not nil, hears of a write to mtime: mtime is now the
-	// clock's time in ticks plus the offset. It is called with the lock held.
-	TimeOffset func(ticks uint64)
 }
 
 // ACLINT is the device.
@@ -76,17 +74,10 @@ func (a *ACLINT) Size() uint64 { return WindowSize }
 func (a *ACLINT) Reset() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.setOffset(0)
+	a.offset = 0
 	for i := range a.cfg.Harts {
 		a.msip[i], a.mtimecmp[i] = false, math.MaxUint64
 		a.update(i)
-	}
-}
-
-func (a *ACLINT) setOffset(v uint64) {
-	a.offset = v
-	if a.cfg.TimeOffset != nil {
-		a.cfg.TimeOffset(v)
 	}
 }
 
@@ -164,7 +155,7 @@ func (a *ACLINT) Restore(d *state.Decoder, _ uint32) error {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.setOffset(offset)
+	a.offset = offset
 	a.msip, a.mtimecmp = msip, mtimecmp
 	for i := range msip {
 		a.update(i)

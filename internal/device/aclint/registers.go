@@ -49,7 +49,7 @@ func (a *ACLINT) Write(off uint64, size int, v uint64) bool {
 	}
 	switch i := int(off-mtimecmpBase) / 8; {
 	case off&^7 == mtimeOff:
-		a.setOffset(merge(a.mtime(), off, size, v) - a.ticks())
+		a.offset = merge(a.mtime(), off, size, v) - a.ticks()
 		for i := range a.mtimecmp {
 			a.update(i)
 		}

@@ -1,0 +1,137 @@
+package machine
+
+import (
+	"fmt"
+
+	"doppel/internal/board"
+	"doppel/internal/fdt"
+	"doppel/internal/loader"
+	"doppel/internal/memory"
+	"doppel/internal/riscv/hart"
+)
+
+// plan is how a machine starts: what is put where in memory, and in which mode
+// the first instruction runs. It is made once and carried out at each reset.
+type plan struct {
+	programs   []*loader.Program
+	initrdAt   memory.GPA
+	start      memory.GPA // the first instruction behind the boot ROM, or the kernel's
+	next       memory.GPA // where firmware goes on, 0 for nowhere
+	supervisor bool       // the VMM is the SBI
+	end        memory.GPA // of all programs
+	tohost     memory.GPA
+	fromhost   memory.GPA
+}
+
+func newPlan(cfg *Config) (*plan, error) {
+	p := &plan{}
+	if cfg.Firmware.Data != nil {
+		fw, err := p.load(cfg, "Firmware", cfg.Firmware, board.RAMBase, true)
+		if err != nil {
+			return nil, err
+		}
+		p.start = fw.Entry
+	}
+	if cfg.Kernel.Data != nil {
+		k, err := p.load(cfg, "Kernel", cfg.Kernel, board.KernelBase, cfg.Firmware.Data != nil || cfg.Bare)
+		if err != nil {
+			return nil, err
+		}
+		if cfg.Firmware.Data != nil {
+			p.next = k.Entry
+		} else {
+			p.start = k.Entry
+			// What is linked below the place of a supervisor-mode kernel wants
+			// to be the firmware.
+			p.supervisor = !cfg.Bare && k.Entry >= board.KernelBase
+		}
+	}
+	if err := p.checkOverlap(); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+func (p *plan) load(cfg *Config, field string, f File, rawAt memory.GPA, raw bool) (*loader.Program, error) {
+	prog, err := loader.Parse(f.Data, loader.Options{RAMBase: board.RAMBase, RAMSize: cfg.Memory, AllowRaw: raw, RawAt: rawAt})
+	if err != nil {
+		return nil, &ConfigError{field, f.Name, err.Error()}
+	}
+	p.programs = append(p.programs, prog)
+	p.end = max(p.end, prog.End)
+	if prog.ToHost != 0 {
+		p.tohost, p.fromhost = prog.ToHost, prog.FromHost
+	}
+	return prog, nil
+}
+
+func (p *plan) checkOverlap() error {
+	if len(p.programs) != 2 {
+		return nil
+	}
+	for _, a := range p.programs[0].Segments {
+		for _, b := range p.programs[1].Segments {
+			if a.Addr < b.Addr+memory.GPA(b.Size) && b.Addr < a.Addr+memory.GPA(a.Size) {
+				return &ConfigError{"Kernel", fmt.Sprintf("at %#x", uint64(b.Addr)), fmt.Sprintf("overlaps the firmware, which takes %d bytes at %#x", a.Size, uint64(a.Addr))}
+			}
+		}
+	}
+	return nil
+}
+
+// load puts everything in memory and the harts at their starting points.
+func (m *Machine) load() error {
+	p := m.plan
+	for _, prog := range p.programs {
+		if err := prog.Load(m.mem); err != nil {
+			return err
+		}
+	}
+	tree := fdt.Encode(m.tree())
+	fdtAt, err := board.PlaceFDT(m.cfg.Memory, len(tree))
+	if err != nil {
+		return &ConfigError{"Memory", fmt.Sprint(m.cfg.Memory), err.Error()}
+	}
+	if fdtAt < p.end && p.overlapsRAM(fdtAt, uint64(len(tree))) {
+		return &ConfigError{"Memory", fmt.Sprint(m.cfg.Memory), "has no room for the device tree behind the kernel: give the machine more memory"}
+	}
+	if n := uint64(len(m.cfg.Initrd.Data)); n != 0 {
+		if p.initrdAt, err = board.PlaceInitrd(p.end, fdtAt, n); err != nil {
+			return &ConfigError{"Initrd", m.cfg.Initrd.Name, err.Error() + ": give the machine more memory"}
+		}
+		if err := m.mem.WriteAt(m.cfg.Initrd.Data, p.initrdAt); err != nil {
+			return err
+		}
+		tree = fdt.Encode(m.tree()) // now with the initrd's place, at most one page longer
+	}
+	if err := m.mem.WriteAt(tree, fdtAt); err != nil {
+		return err
+	}
+	copy(m.mrom.Bytes(), board.ResetVector(p.start, fdtAt, p.next))
+	for _, v := range m.vcpus {
+		startHart(v.hart, p, fdtAt)
+	}
+	return nil
+}
+
+func (p *plan) overlapsRAM(at memory.GPA, n uint64) bool {
+	for _, prog := range p.programs {
+		for _, s := range prog.Segments {
+			if at < s.Addr+memory.GPA(s.Size) && s.Addr < at+memory.GPA(n) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// startHart sets the registers at the start of the first stage: the boot ROM,
+// or a supervisor-mode kernel (Linux: a0 = hart id, a1 = device tree).
+func startHart(h *hart.Hart, p *plan, fdtAt memory.GPA) {
+	if !p.supervisor {
+		h.PC = uint64(board.MROMBase)
+		return
+	}
+	h.PC = uint64(p.start)
+	h.X[10], h.X[11] = uint64(h.ID()), uint64(fdtAt)
+}

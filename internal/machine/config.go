@@ -1,0 +1,93 @@
+package machine
+
+import (
+	"fmt"
+	"io"
+
+	"doppel/internal/board"
+	"doppel/internal/device/virtio"
+	"doppel/internal/entropy"
+	"doppel/internal/state"
+)
+
+// Limits of a machine.
+const (
+	MaxCPUs   = 64
+	MinMemory = 4 << 20
+	MaxMemory = 1 << 40
+)
+
+// EntropySource is a source whose state is saved with the machine.
+type EntropySource interface {
+	entropy.Source
+	state.Component
+}
+
+// File is a file's contents and the name by which errors call it.
+type File struct {
+	Name string
+	Data []byte
+}
+
+// Config says what a machine is. All of it stays unchanged for its life.
+type Config struct {
+	Memory uint64 // bytes of RAM
+	CPUs   int
+	Engine string // "interp" or "auto"
+
+	Kernel   File // nil Data: none
+	Initrd   File
+	Append   string // the kernel's command line
+	Firmware File   // nil Data: the built-in SBI, or nothing for a bare-metal kernel
+	// Bare starts the kernel in M-mode without any firmware.
+	Bare bool
+
+	// Virtio devices take the slots from 0 up; nil leaves a slot empty.
+	Virtio []virtio.Model
+
+	ConsoleIn  io.Reader // nil: no input
+	ConsoleOut io.Writer // nil: output is dropped
+
+	Entropy EntropySource // nil: the host's
+}
+
+// ConfigError says which value of a configuration cannot be.
+type ConfigError struct {
+	Field string
+	Value string
+	Why   string // what is allowed
+}
+
+func (e *ConfigError) Error() string {
+	return fmt.Sprintf("%s %s: %s", e.Field, e.Value, e.Why)
+}
+
+func (c *Config) validate() error {
+	bad := func(field string, value any, why string, args ...any) error {
+		return &ConfigError{field, fmt.Sprint(value), fmt.Sprintf(why, args...)}
+	}
+	switch {
+	case c.CPUs < 1 || c.CPUs > MaxCPUs:
+		return bad("CPUs", c.CPUs, "must be 1 to %d", MaxCPUs)
+	case c.Memory < MinMemory || c.Memory > MaxMemory:
+		return bad("Memory", c.Memory, "must be %d MiB to %d GiB", MinMemory>>20, uint64(MaxMemory)>>30)
+	case c.Memory%(1<<20) != 0:
+		return bad("Memory", c.Memory, "must be a whole number of MiB")
+	case c.Engine != "" && c.Engine != "auto" && c.Engine != "interp":
+		return bad("Engine", c.Engine, "must be auto or interp")
+	case len(c.Virtio) > board.VirtioSlots:
+		return bad("Virtio", len(c.Virtio), "the board has room for %d virtio devices", board.VirtioSlots)
+	case c.Bare && c.Firmware.Data != nil:
+		return bad("Firmware", c.Firmware.Name, "cannot be combined with a bare-metal start")
+	case c.Kernel.Data == nil && c.Firmware.Data == nil:
+		return bad("Kernel", "(none)", "a kernel or a firmware is needed")
+	case c.Kernel.Data == nil && c.Initrd.Data != nil:
+		return bad("Initrd", c.Initrd.Name, "needs a kernel")
+	case len(c.Append) >= maxAppend:
+		return bad("Append", fmt.Sprintf("of %d bytes", len(c.Append)), "must be under %d bytes", maxAppend)
+	}
+	return nil
+}
+
+// maxAppend is Linux's COMMAND_LINE_SIZE, with its terminator, on RISC-V.
+const maxAppend = 1024

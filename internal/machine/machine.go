@@ -1,0 +1,349 @@
+// Package machine is one machine: memory, harts and devices on the reference
+// board, a goroutine for each vCPU, and the life from power-on to the guest's
+// power-off.
+//
+// It knows nothing of command lines, images or networks: it is given file
+// contents and virtio devices that have their backends already.
+//
+// Threads: one goroutine a vCPU; Run's caller is the control loop. The other
+// methods may be called from any goroutine at any time; what changes the
+// status waits its turn. Lock order: Machine.mu, then the gate, then a
+// device's lock. A vCPU's goroutine never takes Machine.mu: what the guest
+// asks for (reset, power-off) is posted to the control loop.
+package machine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+	"time"
+
+	"doppel/internal/board"
+	"doppel/internal/clock"
+	"doppel/internal/device"
+	"doppel/internal/entropy"
+	"doppel/internal/fdt"
+	"doppel/internal/memory"
+	"doppel/internal/state"
+)
+
+// Machine is one machine.
+type Machine struct {
+	cfg     Config
+	plan    *plan
+	mem     *memory.Space
+	ram     *memory.Region
+	mrom    *memory.Region
+	clock   *clock.Host
+	entropy EntropySource
+	vcpus   []*vcpu
+	sbi     supervisor // nil if M-mode belongs to the guest
+	bus     board.Bus
+	extra   []*fdt.Node
+	console *console
+	htif    *htif
+	workers []device.Worker
+	gate    *gate
+	budget  uint64
+
+	events chan event // from the guest to the control loop
+
+	mu     sync.Mutex
+	status Status
+	done   chan struct{} // closed when the machine is stopped
+	result Result
+	err    error
+}
+
+// Reason tells how a guest ended.
+type Reason uint8
+
+const (
+	PowerOff Reason = iota // the guest switched itself off
+	Finished               // through the test finisher or tohost, with a code
+	Halted                 // by Close, or the end of Run's context
+)
+
+func (r Reason) String() string {
+	names := [...]string{"power-off", "finished", "halted"}
+	if int(r) < len(names) {
+		return names[r]
+	}
+	return fmt.Sprintf("Reason(%d)", uint8(r))
+}
+
+// Result is how a machine ended.
+type Result struct {
+	Reason Reason
+	Code   int // the guest's own pass (0) or fail code
+}
+
+// event is what a guest asks of the control loop.
+type event struct {
+	reset  bool
+	result Result
+	err    error
+}
+
+// New builds a machine. It is as at power-on and nothing runs.
+func New(cfg Config) (_ *Machine, err error) {
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	if cfg.Entropy == nil {
+		cfg.Entropy = entropy.Host{}
+	}
+	m := &Machine{
+		cfg: cfg, mem: &memory.Space{}, clock: clock.NewHost(), entropy: cfg.Entropy, gate: newGate(),
+		console: newConsole(), budget: runBudget, events: make(chan event, 1), done: make(chan struct{}),
+	}
+	if m.plan, err = newPlan(&m.cfg); err != nil {
+		return nil, err
+	}
+	if err := m.build(); err != nil {
+		return nil, errors.Join(err, m.release())
+	}
+	if err := m.load(); err != nil {
+		return nil, errors.Join(err, m.release())
+	}
+	return m, nil
+}
+
+// Status tells where the machine is in its life.
+func (m *Machine) Status() Status {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.status
+}
+
+// change makes a transition; the lock is held.
+func (m *Machine) change(a action) error {
+	next, err := m.status.after(a)
+	if err == nil {
+		m.status = next
+	}
+	return err
+}
+
+// Run runs the machine until the guest ends it, the context ends, or the host
+// fails. It may be called once.
+func (m *Machine) Run(ctx context.Context) (Result, error) {
+	m.mu.Lock()
+	if err := m.change(actRun); err != nil {
+		m.mu.Unlock()
+		return Result{}, err
+	}
+	// A vCPU that runs keeps a processor of Go's scheduler; leave some for
+	// devices and the control loop.
+	if want := len(m.vcpus) + 2; runtime.GOMAXPROCS(0) < want {
+		runtime.GOMAXPROCS(want)
+	}
+	m.console.start(m.cfg.ConsoleIn, m.cfg.ConsoleOut)
+	m.clock.Resume()
+	m.console.Resume()
+	for _, v := range m.vcpus {
+		m.gate.enter()
+		go m.run(v)
+	}
+	m.mu.Unlock()
+
+	for {
+		select {
+		case <-ctx.Done():
+			m.stop(Result{Reason: Halted}, ctx.Err())
+		case e := <-m.events:
+			switch {
+			case e.err != nil:
+				m.stop(Result{Reason: Halted}, e.err)
+			case e.reset:
+				if err := m.Reset(); err != nil {
+					m.stop(Result{Reason: Halted}, err)
+				}
+			default:
+				m.stop(e.result, nil)
+			}
+		case <-m.done:
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			return m.result, m.err
+		}
+	}
+}
+
+// post hands an event to the control loop and holds the vCPUs; the first
+// event counts. It is called by vCPUs and device workers.
+func (m *Machine) post(e event) {
+	select {
+	case m.events <- e:
+		m.gate.raise()
+		m.kickAll()
+	default:
+	}
+}
+
+func (m *Machine) fail(err error) { m.post(event{err: err}) }
+
+// hold stops vCPUs, then workers, then time; the lock is held. Afterwards
+// nothing changes the machine's state.
+func (m *Machine) hold() {
+	m.gate.raise()
+	m.kickAll()
+	m.gate.wait()
+	for _, w := range m.workers {
+		w.Pause()
+	}
+	m.clock.Pause()
+}
+
+// let undoes hold.
+func (m *Machine) let() {
+	m.clock.Resume()
+	for _, w := range m.workers {
+		w.Resume()
+	}
+	m.gate.lower()
+}
+
+// Pause stops the machine between two instructions, with no access to a
+// device under way.
+func (m *Machine) Pause() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	was := m.status
+	if err := m.change(actPause); err != nil {
+		return err
+	}
+	if was == Running {
+		m.hold()
+	}
+	return nil
+}
+
+// Resume lets a paused machine go on.
+func (m *Machine) Resume() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	was := m.status
+	if err := m.change(actResume); err != nil {
+		return err
+	}
+	if was == Paused {
+		m.let()
+	}
+	return nil
+}
+
+// Reset restarts the machine as at power-on: memory is cleared and the kernel
+// loaded again. A paused machine stays paused.
+func (m *Machine) Reset() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.change(actReset); err != nil {
+		return err
+	}
+	if m.status == Running {
+		m.hold()
+	}
+	for _, w := range m.workers {
+		w.Resume() // a device's reset waits for its worker
+	}
+	for _, s := range m.bus.Slots() {
+		s.Reset()
+	}
+	if m.sbi != nil {
+		m.sbi.Reset()
+	}
+	for _, v := range m.vcpus {
+		v.Reset()
+	}
+	if err := m.ram.Zero(); err != nil {
+		return err
+	}
+	if err := m.load(); err != nil {
+		return err
+	}
+	if m.status == Running {
+		m.let()
+		return nil
+	}
+	for _, w := range m.workers {
+		w.Pause()
+	}
+	return nil
+}
+
+// stop ends the guest. The first result counts.
+func (m *Machine) stop(r Result, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	was := m.status
+	if m.change(actStop) != nil || was == Stopped {
+		return
+	}
+	if was == Running {
+		m.hold()
+	}
+	m.gate.end()
+	m.console.flush(flushLimit)
+	m.result, m.err = r, err
+	close(m.done)
+}
+
+// flushLimit bounds the wait for a host that does not read the console.
+const flushLimit = 2 * time.Second
+
+// Close ends the machine and releases everything.
+func (m *Machine) Close() error {
+	m.stop(Result{Reason: Halted}, nil)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	was := m.status
+	if err := m.change(actClose); err != nil || was == Closed {
+		return err
+	}
+	return m.release()
+}
+
+func (m *Machine) release() error {
+	var errs []error
+	for _, w := range m.workers {
+		errs = append(errs, w.Close())
+	}
+	errs = append(errs, m.mem.Close())
+	return errors.Join(errs...)
+}
+
+// Memory is the guest's physical memory; touch it only while the machine does
+// not run.
+func (m *Machine) Memory() *memory.Space { return m.mem }
+
+// SaveState returns all state but the contents of memory. The machine is not
+// running.
+func (m *Machine) SaveState() ([]state.Section, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.change(actSave); err != nil {
+		return nil, err
+	}
+	return state.SaveAll(m.components()), nil
+}
+
+// RestoreState puts saved state into a machine of the same configuration that
+// has not run. The caller restores the contents of memory. After an error the
+// machine can only be closed.
+func (m *Machine) RestoreState(sections []state.Section) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.change(actRestore); err != nil {
+		return err
+	}
+	if err := state.RestoreAll(m.components(), sections); err != nil {
+		m.status = Stopped
+		close(m.done)
+		m.err = err
+		return err
+	}
+	return nil
+}

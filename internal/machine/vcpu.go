@@ -1,0 +1,114 @@
+package machine
+
+import (
+	"fmt"
+	"runtime/debug"
+	"sync/atomic"
+
+	"doppel/internal/cpu"
+	"doppel/internal/memory"
+	"doppel/internal/riscv/hart"
+)
+
+const (
+	// runBudget is how long a vCPU runs without a look at anything but kicks.
+	runBudget = 1 << 24
+	// htifBudget bounds how late a write to tohost is seen.
+	htifBudget = 1 << 18
+)
+
+// vcpu is one virtual processor and the goroutine that runs it.
+type vcpu struct {
+	cpu.VCPU
+	hart  *hart.Hart
+	wake  chan struct{} // one wake-up may wait
+	exits [cpu.ExitError + 1]atomic.Uint64
+	insns atomic.Uint64 // as of the last exit
+}
+
+func newVCPU(c cpu.VCPU, h *hart.Hart) *vcpu {
+	v := &vcpu{VCPU: c, hart: h, wake: make(chan struct{}, 1)}
+	c.OnWake(v.notify)
+	return v
+}
+
+func (v *vcpu) notify() {
+	select {
+	case v.wake <- struct{}{}:
+	default:
+	}
+}
+
+// run is a vCPU's goroutine.
+func (m *Machine) run(v *vcpu) {
+	defer m.gate.leave()
+	// The seat belt: whatever happens in here ends this machine, not the host.
+	defer func() {
+		if p := recover(); p != nil {
+			m.fail(fmt.Errorf("vCPU %d: internal error: %v\n%s", v.ID(), p, debug.Stack()))
+		}
+	}()
+	for m.gate.pass() {
+		if m.sbi != nil && !m.sbi.Enter(v.ID()) {
+			m.sleep(v)
+			continue
+		}
+		exit := v.Run(m.budget)
+		v.insns.Store(v.Instructions())
+		v.exits[min(exit.Reason, cpu.ExitError)].Add(1)
+		m.handle(v, &exit)
+		if m.htif != nil {
+			m.htif.poll()
+		}
+	}
+}
+
+// handle serves an exit.
+func (m *Machine) handle(v *vcpu, exit *cpu.Exit) {
+	switch exit.Reason {
+	case cpu.ExitMMIO:
+		m.mmio(v, &exit.MMIO)
+	case cpu.ExitHalt:
+		for !v.Runnable() && !m.gate.raised.Load() {
+			m.sleep(v)
+		}
+	case cpu.ExitCall:
+		if m.sbi == nil {
+			m.fail(fmt.Errorf("vCPU %d: supervisor call without an SBI", v.ID()))
+			return
+		}
+		m.sbi.Call(v.hart)
+	case cpu.ExitError:
+		m.fail(fmt.Errorf("vCPU %d: %w", v.ID(), exit.Err))
+	}
+}
+
+// sleep waits until the vCPU is woken. A wake-up that came before is not lost.
+func (m *Machine) sleep(v *vcpu) { <-v.wake }
+
+func (m *Machine) mmio(v *vcpu, a *cpu.MMIO) {
+	if a.Write {
+		v.CompleteMMIO(0, m.bus.Write(a.Addr, int(a.Size), a.Data))
+		return
+	}
+	val, ok := m.bus.Read(a.Addr, int(a.Size))
+	v.CompleteMMIO(val, ok)
+}
+
+// kickAll brings every vCPU out of Run, or out of its sleep.
+func (m *Machine) kickAll() {
+	for _, v := range m.vcpus {
+		v.Kick()
+		v.notify()
+	}
+}
+
+// forgetTranslations makes every vCPU forget its translations before its next
+// instruction.
+func (m *Machine) forgetTranslations() {
+	for _, v := range m.vcpus {
+		v.hart.RequestFlush(hart.Fence{})
+	}
+}
+
+var _ memory.GPA
