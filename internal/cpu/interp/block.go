@@ -1,0 +1,231 @@
+package interp
+
+import (
+	"bytes"
+	"unsafe"
+
+	"doppel/internal/memory"
+	"doppel/internal/riscv"
+)
+
+// Limits of the decode cache.
+const (
+	maxBlock      = 64       // instructions; bounds how late an interrupt is seen
+	maxCacheBytes = 48 << 20 // of one vCPU; all is forgotten when it is reached
+)
+
+// Ops of the executor's own, after those of the instruction set.
+const (
+	opNop    = riscv.NumOps + iota // changes nothing but pc
+	opFall                         // no instruction: the block goes on elsewhere
+	opJump                         // JAL with rd = x0
+	opAcross                       // an instruction that lies in two pages
+	opDrop                         // a load with rd = x0; the load's Op is in rs2
+	numOps
+)
+
+// noLink in inst.rd says that a successor is found by virtual address only.
+const noLink = 255
+
+// inst is a decoded instruction in the form that the executor wants.
+type inst struct {
+	imm int64 // for floating point: rm, and rs3 << 8
+	op  riscv.Op
+	off uint16 // bytes from the start of the block
+	rd  uint8  // for branches, opJump and opFall: an index into block.links
+	rs1 uint8
+	rs2 uint8 // for JAL and JALR: the instruction's length
+	n   uint8 // instructions before this one in the block
+}
+
+// next is the instruction after in; every block ends with an opFall.
+func (in *inst) next() *inst {
+	return (*inst)(unsafe.Add(unsafe.Pointer(in), unsafe.Sizeof(inst{})))
+}
+
+// block is a run of instructions in one page, entered at its start only. A
+// conditional branch that is not taken stays in the block. Blocks are known by
+// physical address, so that address spaces share them.
+//
+// A block belongs to a generation. When that is not the engine's (there was a
+// fence.i), the block's bytes are compared with memory before it is entered,
+// and if they differ it is decoded again in place: links to it stay valid.
+type block struct {
+	first *inst  // of code
+	need  int64  // the most instructions that a pass retires
+	gen   uint64 // generation in which raw was last equal to memory
+
+	links []*block // successors in the same page, nil until known
+	code  []inst
+	raw   []byte         // the bytes that were decoded
+	host  unsafe.Pointer // where they are
+	gpa   memory.GPA
+}
+
+// decode fills b from memory. The bytes are copied first: other harts may
+// store to them meanwhile.
+func (b *block) decode(gen uint64) {
+	start := int(b.gpa & (memory.PageSize - 1))
+	size := min(memory.PageSize-start, 4*maxBlock)
+	b.raw = bytes.Clone(unsafe.Slice((*byte)(b.host), size))
+	b.gen = gen
+	b.links = nil
+	code := make([]inst, 0, 16)
+	off, more := 0, true
+	for more && len(code) < maxBlock {
+		d, ok := decodeAt(b.raw[off:])
+		if !ok {
+			break
+		}
+		var in inst
+		in, more = b.lower(d, off)
+		in.n = uint8(len(code))
+		code = append(code, in)
+		off += int(d.Len)
+	}
+	n := len(code)
+	b.need = int64(n)
+	if n == 0 {
+		// The first instruction runs into the next page.
+		code = append(code, inst{op: opAcross, rd: noLink})
+		b.need, off = 1, 2
+	}
+	b.raw = bytes.Clone(b.raw[:off])
+	code = append(code, inst{op: opFall, off: uint16(off), rd: b.link(int64(off)), n: uint8(n)})
+	b.code = append([]inst(nil), code...) // without spare room
+	b.first = &b.code[0]
+}
+
+// decodeAt decodes the instruction at the start of p, or tells that p ends in
+// the middle of it.
+func decodeAt(p []byte) (riscv.Inst, bool) {
+	if len(p) < 2 {
+		return riscv.Inst{}, false
+	}
+	raw := uint32(p[0]) | uint32(p[1])<<8
+	if raw&3 == 3 {
+		if len(p) < 4 {
+			return riscv.Inst{}, false
+		}
+		raw |= uint32(p[2])<<16 | uint32(p[3])<<24
+	}
+	return riscv.Decode(raw), true
+}
+
+// link makes room for a successor at off bytes from the block's start and
+// returns its index, or noLink if it is in another page: only within the page
+// is the successor's physical address the same in every address space.
+func (b *block) link(off int64) uint8 {
+	if at := int64(b.gpa&(memory.PageSize-1)) + off; at < 0 || at >= memory.PageSize {
+		return noLink
+	}
+	b.links = append(b.links, nil)
+	return uint8(len(b.links) - 1)
+}
+
+// lower puts a decoded instruction in the executor's form and tells whether
+// the block goes on after it.
+func (b *block) lower(d riscv.Inst, off int) (in inst, more bool) {
+	in = inst{imm: d.Imm, op: d.Op, off: uint16(off), rd: d.Rd, rs1: d.Rs1, rs2: d.Rs2}
+	switch op := d.Op; {
+	case op == riscv.ILLEGAL:
+		return in, false
+	case op == riscv.JAL:
+		in.rs2 = d.Len
+		if d.Rd == 0 {
+			in.op = opJump
+			in.rd = b.link(int64(off) + d.Imm)
+		}
+		return in, false
+	case op == riscv.JALR:
+		in.rs2 = d.Len
+		return in, false
+	case riscv.BEQ <= op && op <= riscv.BGEU:
+		in.rd = b.link(int64(off) + d.Imm)
+	case riscv.LB <= op && op <= riscv.LWU && d.Rd == 0:
+		in.op, in.rs2 = opDrop, uint8(op)
+	case pure(op) && d.Rd == 0,
+		op == riscv.C_MOP, op == riscv.PREFETCH_I, op == riscv.PREFETCH_R, op == riscv.PREFETCH_W:
+		in.op = opNop
+	case op == riscv.MOP_R || op == riscv.MOP_RR:
+		// unpriv Zimop: unless redefined, these write zero to rd.
+		in.op, in.rs1, in.imm = riscv.ADDI, 0, 0
+		if d.Rd == 0 {
+			in.op = opNop
+		}
+	case op == riscv.FENCE || op == riscv.FENCE_TSO:
+		if !needsBarrier(d) {
+			in.op = opNop
+		}
+	case riscv.FENCE_I <= op && op <= riscv.CBO_ZERO || riscv.ECALL <= op && op <= riscv.CSRRCI:
+		return in, false
+	case op >= riscv.FLW && op < riscv.NumOps:
+		if !isFPMemory(op) {
+			in.imm = int64(d.RM) | int64(d.Rs3)<<8
+		}
+	}
+	return in, true
+}
+
+// pure ops only compute rd from registers and immediates.
+func pure(op riscv.Op) bool {
+	return op == riscv.LUI || op == riscv.AUIPC || riscv.ADDI <= op && op <= riscv.CZERO_NEZ
+}
+
+func isFPMemory(op riscv.Op) bool {
+	switch op {
+	case riscv.FLH, riscv.FLW, riscv.FLD, riscv.FSH, riscv.FSW, riscv.FSD:
+		return true
+	}
+	return false
+}
+
+// rawAt is the encoding of the instruction at off, for mtval.
+func (b *block) rawAt(off uint16) uint64 {
+	d, _ := decodeAt(b.raw[off:])
+	return uint64(d.Raw)
+}
+
+// bytes is what the block costs in memory, roughly.
+func (b *block) bytes() int {
+	return 160 + len(b.code)*int(unsafe.Sizeof(inst{})) + len(b.raw) + 8*len(b.links)
+}
+
+// blockAt returns the block at gpa, whose first byte is at host, decoded from
+// what memory holds now.
+func (v *VCPU) blockAt(gpa memory.GPA, host unsafe.Pointer) *block {
+	b := v.blocks[gpa]
+	if b == nil {
+		if v.cacheBytes > maxCacheBytes {
+			v.forgetBlocks()
+		}
+		b = &block{gpa: gpa, host: host}
+		b.decode(v.gen)
+		v.blocks[gpa] = b
+		v.cacheBytes += b.bytes()
+	}
+	v.validate(b)
+	return b
+}
+
+// validate makes a block of an older generation equal to memory again.
+func (v *VCPU) validate(b *block) {
+	if b.gen == v.gen {
+		return
+	}
+	if bytes.Equal(b.raw, unsafe.Slice((*byte)(b.host), len(b.raw))) {
+		b.gen = v.gen
+		return
+	}
+	v.cacheBytes -= b.bytes()
+	b.decode(v.gen)
+	v.cacheBytes += b.bytes()
+}
+
+// forgetBlocks empties the decode cache. Blocks that are still linked from the
+// one that is running work as before, and go when it ends.
+func (v *VCPU) forgetBlocks() {
+	v.blocks = make(map[memory.GPA]*block)
+	v.cacheBytes = 0
+	v.jumps = [jumpSize]jumpEntry{}
+}

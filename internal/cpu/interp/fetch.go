@@ -1,0 +1,86 @@
+package interp
+
+import (
+	"unsafe"
+
+	"doppel/internal/memory"
+	"doppel/internal/riscv"
+	"doppel/internal/riscv/hart"
+)
+
+// fetch finds the block at the virtual address pc. It returns nil after a
+// trap.
+func (v *VCPU) fetch(pc uint64) *block {
+	page := pc >> memory.PageShift
+	e := &v.fetches[page%fetchTLBSize]
+	if e.tag != page<<memory.PageShift|v.fetchCtx {
+		p, whole, ok := v.fetchPlace(pc, pc)
+		if !ok {
+			return nil
+		}
+		if !whole {
+			// PMP divides the page: its parts do not have the same rights.
+			return v.fetchSingle(pc)
+		}
+		e.tag = page<<memory.PageShift | v.fetchCtx
+		e.page = unsafe.Add(p.host, -int(pc&pageMask))
+		e.gpa = p.gpa &^ pageMask
+	}
+	b := v.blockAt(e.gpa|memory.GPA(pc&pageMask), unsafe.Add(e.page, pc&pageMask))
+	v.jumps[jumpIndex(pc)] = jumpEntry{pc, v.jumpKey, b}
+	return b
+}
+
+// fetchPlace translates the 16-bit parcel at va of the instruction at pc, and
+// tells whether the whole page goes the same way. After a trap ok is false.
+func (v *VCPU) fetchPlace(pc, va uint64) (p place, whole, ok bool) {
+	m, cause, ok := v.h.Translate(va, 2, hart.Fetch)
+	if ok {
+		p.gpa = m.GPA
+		p.region = v.mem.Find(m.GPA, 2)
+		if p.region != nil && p.region.Readable() {
+			p.host = unsafe.Add(p.region.Host(), uint64(m.GPA-p.region.Base))
+			v.noteSuperpage(m, v.fetchCtx)
+			return p, m.Size >= memory.PageSize, true
+		}
+		cause = riscv.InstructionAccessFault // memory does not hold it
+	}
+	// priv §3.1.16: tval is the part of the instruction that faults, epc its start.
+	v.h.PC = pc
+	v.h.Trap(cause, va)
+	return place{}, false, false
+}
+
+// fetchSingle makes v.single the instruction at pc, of which each half is
+// translated for itself. It returns nil after a trap.
+func (v *VCPU) fetchSingle(pc uint64) *block {
+	var raw [4]byte
+	for i := 0; i < 4; i += 2 {
+		p, _, ok := v.fetchPlace(pc, pc+uint64(i))
+		if !ok {
+			return nil
+		}
+		copy(raw[i:], unsafe.Slice((*byte)(p.host), 2))
+		if raw[0]&3 != 3 {
+			break
+		}
+	}
+	d, _ := decodeAt(raw[:])
+	b := &v.single
+	*b = block{need: 1, gen: v.gen, raw: raw[:d.Len], code: b.code[:0]}
+	// Without a gpa no successor is in the same page.
+	in, _ := b.lower(d, 0)
+	b.code = append(b.code, in, inst{op: opFall, off: uint16(d.Len), n: 1})
+	b.links = nil
+	b.first = &b.code[0]
+	return b
+}
+
+// prefix makes v.part the first n instructions of b.
+func (v *VCPU) prefix(b *block, n int) {
+	p := &v.part
+	code := append(p.code[:0], b.code[:n]...)
+	code = append(code, inst{op: opFall, off: b.code[n].off, rd: noLink, n: uint8(n)})
+	*p = block{need: int64(n), gen: v.gen, links: b.links, code: code, raw: b.raw, gpa: b.gpa}
+	p.first = &p.code[0]
+}

@@ -1,0 +1,156 @@
+// Package interp is the reference interpreter: the engine that is clear
+// first, complete, and what other engines are checked against.
+//
+// It executes instructions. What an instruction is (internal/riscv), CSRs,
+// traps and address translation (internal/riscv/hart) and floating point
+// (internal/riscv/fp) are not its business.
+//
+// How it runs: instructions are decoded once into blocks (block.go), which one
+// function executes (exec.go) and which link to each other; what is rare or
+// long is left to functions that it calls (slow.go). Loads, stores and
+// instruction fetch go through TLBs that lead straight to host memory
+// (tlb.go). All of that can be thrown away at any time: the state is the
+// hart's.
+//
+// Threads: as internal/cpu says, one goroutine runs a VCPU; Kick and
+// SetInterrupt come from any. VCPUs share nothing but guest memory, and there
+// are no locks.
+package interp
+
+import (
+	"fmt"
+	"runtime/debug"
+
+	"doppel/internal/cpu"
+	"doppel/internal/memory"
+	"doppel/internal/riscv"
+	"doppel/internal/riscv/hart"
+	"doppel/internal/state"
+)
+
+// VCPU interprets one hart.
+type VCPU struct {
+	h   *hart.Hart
+	mem *memory.Space
+
+	// What selects among translations and blocks; see tlb.go.
+	dataCtx, fetchCtx uint64
+	jumpKey           uint64
+	gen               uint64 // of blocks; counts fence.i
+	fpReady           bool   // mstatus.FS is Dirty: floating point needs no check
+
+	mark int64 // Instret plus what is left of the budget
+
+	exit    cpu.Exit
+	pending pending
+
+	seenPriv             hart.Priv
+	seenSatp, seenStatus uint64
+	epoch                uint64
+	spaces               map[uint64]uint64 // satp to number
+	nextSpace            uint64
+	super                [2]addressRange
+
+	blocks     map[memory.GPA]*block
+	cacheBytes int
+	part       block // the start of a block, where the budget ends in it
+	single     block // an instruction that is not in the cache
+
+	loads   [tlbSize]tlbEntry
+	stores  [tlbSize]tlbEntry
+	fetches [fetchTLBSize]fetchEntry
+	jumps   [jumpSize]jumpEntry
+}
+
+var (
+	_ cpu.VCPU    = (*VCPU)(nil)
+	_ hart.Engine = engine{}
+)
+
+// engine is the hart's view of a VCPU.
+type engine struct{ v *VCPU }
+
+func (e engine) FlushTLB(f hart.Fence) { e.v.flushTLB(f) }
+
+func (e engine) FlushCode() { e.v.gen++ }
+
+// pending is a load or store that ExitMMIO has asked for.
+type pending struct {
+	on    bool
+	write bool
+	op    riscv.Op
+	rd    uint8
+	next  uint64 // pc after it
+	va    uint64
+}
+
+// New returns a VCPU in its state at power-on.
+func New(cfg hart.Config) *VCPU {
+	v := &VCPU{mem: cfg.Memory, spaces: make(map[uint64]uint64), nextSpace: 1, gen: 1}
+	v.forgetBlocks()
+	v.h = hart.New(cfg, nil)
+	v.h.SetEngine(engine{v})
+	v.forgetAll()
+	return v
+}
+
+// Hart is the state that the VCPU runs on.
+func (v *VCPU) Hart() *hart.Hart { return v.h }
+
+func (v *VCPU) forgetAll() {
+	v.flushTLB(hart.Fence{})
+	v.gen++
+	v.pending = pending{}
+}
+
+func (v *VCPU) ID() int                               { return v.h.ID() }
+func (v *VCPU) Kick()                                 { v.h.Kick() }
+func (v *VCPU) SetInterrupt(line uint, asserted bool) { v.h.SetInterrupt(line, asserted) }
+func (v *VCPU) Runnable() bool                        { return v.h.Runnable() }
+func (v *VCPU) OnWake(fn func())                      { v.h.OnWake(fn) }
+func (v *VCPU) FlushTLB()                             { v.flushTLB(hart.Fence{}) }
+func (v *VCPU) Instructions() uint64                  { return v.h.Instret }
+func (v *VCPU) StateName() string                     { return v.h.StateName() }
+func (v *VCPU) StateVersion() uint32                  { return v.h.StateVersion() }
+func (v *VCPU) Save(e *state.Encoder)                 { v.h.Save(e) }
+
+// Restore is for state.Component. Memory may have changed as well.
+func (v *VCPU) Restore(d *state.Decoder, version uint32) error {
+	err := v.h.Restore(d, version)
+	v.forgetAll()
+	return err
+}
+
+// Reset is for cpu.VCPU.
+func (v *VCPU) Reset() {
+	v.h.Reset()
+	v.forgetAll()
+}
+
+// Run is for cpu.VCPU.
+func (v *VCPU) Run(budget uint64) (exit cpu.Exit) {
+	defer func() {
+		if p := recover(); p != nil {
+			// No guest can cause this; it is here so that a bug of ours stops
+			// one machine and not the process.
+			exit = cpu.Exit{Reason: cpu.ExitError, Err: fmt.Errorf("BUG: interpreter at guest pc %#x: %v\n%s", v.h.PC, p, debug.Stack())}
+		}
+	}()
+	if v.pending.on {
+		return cpu.Exit{Reason: cpu.ExitError, Err: fmt.Errorf("BUG: hart %d runs with an access not completed", v.ID())}
+	}
+	left := int64(min(budget, 1<<62))
+	if left == 0 {
+		return cpu.Exit{Reason: cpu.ExitBudget}
+	}
+	if v.h.Halted && v.h.Attention.Load() == 0 {
+		if !v.h.Runnable() {
+			return cpu.Exit{Reason: cpu.ExitHalt}
+		}
+		v.h.Halted = false
+	}
+	v.refresh()
+	v.mark = int64(v.h.Instret) + left
+	v.exec(left)
+	return v.exit
+}

@@ -1,0 +1,250 @@
+package interp
+
+import (
+	"unsafe"
+
+	"doppel/internal/memory"
+	"doppel/internal/riscv"
+	"doppel/internal/riscv/hart"
+)
+
+// The TLBs are direct-mapped and hold pages of 4 KiB. A tag is the page's
+// virtual address with the context in bits 3 to 11; the low three bits are
+// zero, so that comparing an address with its low bits kept fails for a
+// misaligned access.
+//
+// A context is an address space (a value of satp) together with a kind: the
+// privilege and the bits of mstatus that decide what may be accessed. Trap
+// entry and exit, SUM and a change of satp thus only select another context,
+// and flushing an address space is giving it a new number.
+const (
+	tlbSize      = 512
+	fetchTLBSize = 256
+	jumpSize     = 4096
+	maxSpaces    = 64 // space numbers, from 1
+	pageMask     = memory.PageSize - 1
+)
+
+// Kinds of context.
+const (
+	kindM = iota // no translation
+	kindU
+	kindUMXR
+	kindS
+	kindSMXR
+	kindSSUM
+	kindSSUMMXR
+)
+
+type tlbEntry struct {
+	tag  uint64
+	page unsafe.Pointer // the host's address of the page
+}
+
+type fetchEntry struct {
+	tag  uint64
+	page unsafe.Pointer
+	gpa  memory.GPA
+}
+
+// jumpEntry leads from a virtual address to a block.
+type jumpEntry struct {
+	pc  uint64
+	key uint64
+	blk *block
+}
+
+func jumpIndex(pc uint64) uint64 { return (pc>>1 ^ pc>>13) & (jumpSize - 1) }
+
+// addressRange bounds the superpages of one half of the address space.
+type addressRange struct{ first, last uint64 }
+
+// contextBits are what a context depends on in mstatus.
+const contextBits = riscv.MstatusMPRV | riscv.MstatusMPP | riscv.MstatusSUM | riscv.MstatusMXR | riscv.MstatusFS
+
+// refresh follows a change of privilege, mstatus or satp.
+func (v *VCPU) refresh() {
+	h := v.h
+	if h.Priv != v.seenPriv || h.CSR.Satp != v.seenSatp || h.CSR.Mstatus&contextBits != v.seenStatus {
+		v.setContext()
+	}
+}
+
+func (v *VCPU) setContext() {
+	h := v.h
+	v.seenPriv, v.seenSatp, v.seenStatus = h.Priv, h.CSR.Satp, h.CSR.Mstatus&contextBits
+	v.fpReady = h.CSR.Mstatus&riscv.MstatusFS == riscv.MstatusFS
+	v.dataCtx = v.context(h.DataPriv(), true)
+	v.fetchCtx = v.context(h.Priv, false)
+	v.jumpKey = v.epoch<<memory.PageShift | v.fetchCtx
+}
+
+func (v *VCPU) context(priv hart.Priv, data bool) uint64 {
+	var sum, mxr uint64
+	if data {
+		sum = v.h.CSR.Mstatus & riscv.MstatusSUM
+		mxr = v.h.CSR.Mstatus & riscv.MstatusMXR
+	}
+	kind := uint64(kindM)
+	satp := v.h.CSR.Satp
+	switch priv {
+	case hart.U:
+		kind = kindU
+	case hart.S:
+		kind = kindS
+		if sum != 0 {
+			kind = kindSSUM
+		}
+	default:
+		satp, mxr = 0, 0
+	}
+	if mxr != 0 {
+		kind++
+	}
+	return (v.space(satp)<<3 | kind) << 3
+}
+
+// space numbers the address spaces that the TLBs know.
+func (v *VCPU) space(satp uint64) uint64 {
+	if n, ok := v.spaces[satp]; ok {
+		return n
+	}
+	if v.nextSpace == maxSpaces {
+		// Numbers are used up: start again with empty TLBs.
+		v.loads = [tlbSize]tlbEntry{}
+		v.stores = [tlbSize]tlbEntry{}
+		v.fetches = [fetchTLBSize]fetchEntry{}
+		v.epoch++
+		clear(v.spaces)
+		v.nextSpace = 1
+	}
+	n := v.nextSpace
+	v.nextSpace++
+	v.spaces[satp] = n
+	return n
+}
+
+// flushTLB forgets the translations that f names, and perhaps others.
+func (v *VCPU) flushTLB(f hart.Fence) {
+	const maxPages = 64
+	switch {
+	case f.Context: // contexts tell these translations apart
+	case f.HasVA && f.Size <= maxPages*memory.PageSize && !v.nearSuperpage(f):
+		for va := f.VA &^ pageMask; ; va += memory.PageSize {
+			v.flushPage(va)
+			if f.VA+f.Size-va <= memory.PageSize {
+				break
+			}
+		}
+		v.epoch++
+	case f.HasASID && !f.HasVA:
+		// priv §4.2.1: translations of other address spaces may stay.
+		for satp := range v.spaces {
+			if uint16(satp>>riscv.SatpASIDShift) == f.ASID {
+				delete(v.spaces, satp)
+			}
+		}
+	default:
+		clear(v.spaces)
+		v.super = [2]addressRange{{^uint64(0), 0}, {^uint64(0), 0}}
+	}
+	v.setContext()
+}
+
+func (v *VCPU) flushPage(va uint64) {
+	page := va >> memory.PageShift
+	if e := &v.loads[page%tlbSize]; e.tag>>memory.PageShift == page {
+		e.tag = 0
+	}
+	if e := &v.stores[page%tlbSize]; e.tag>>memory.PageShift == page {
+		e.tag = 0
+	}
+	if e := &v.fetches[page%fetchTLBSize]; e.tag>>memory.PageShift == page {
+		e.tag = 0
+	}
+}
+
+// nearSuperpage tells whether the fence may name a superpage, whose other
+// pages the TLBs hold one by one.
+func (v *VCPU) nearSuperpage(f hart.Fence) bool {
+	last := f.VA + f.Size - 1
+	if f.Size == 0 {
+		last = f.VA
+	}
+	s := &v.super[f.VA>>63]
+	return last < f.VA || last >= s.first && f.VA <= s.last
+}
+
+func (v *VCPU) noteSuperpage(m hart.Mapping, ctx uint64) {
+	if m.Size <= memory.PageSize || ctx>>3&7 == kindM || v.h.CSR.Satp>>riscv.SatpModeShift == 0 {
+		return
+	}
+	s := &v.super[m.VABase>>63]
+	s.first = min(s.first, m.VABase)
+	s.last = max(s.last, m.VABase+m.Size-1)
+}
+
+// place is where an access goes.
+type place struct {
+	host   unsafe.Pointer // nil if memory does not hold it
+	gpa    memory.GPA
+	region *memory.Region
+}
+
+// find translates an access that lies in one page. After ok = false the
+// hart is to trap with the cause.
+func (v *VCPU) find(va, size uint64, acc hart.Access) (p place, cause riscv.Cause, ok bool) {
+	m, cause, ok := v.h.Translate(va, size, acc)
+	if !ok {
+		return place{}, cause, false
+	}
+	p.gpa = m.GPA
+	r := v.mem.Find(m.GPA, size)
+	if r == nil {
+		return p, 0, true
+	}
+	off := uint64(m.GPA - r.Base)
+	host := unsafe.Add(r.Host(), off)
+	page := va >> memory.PageShift
+	whole := m.Size >= memory.PageSize
+	entry := tlbEntry{tag: page<<memory.PageShift | v.dataCtx, page: unsafe.Add(r.Host(), off&^pageMask)}
+	switch acc {
+	case hart.Load:
+		if !r.Readable() {
+			return p, 0, true
+		}
+		if whole {
+			v.loads[page%tlbSize] = entry
+			v.noteSuperpage(m, v.dataCtx)
+		}
+	case hart.Store:
+		if !r.Writable() {
+			return p, 0, true
+		}
+		r.MarkDirty(off)
+		if whole && m.Write {
+			v.stores[page%tlbSize] = entry
+			v.noteSuperpage(m, v.dataCtx)
+		}
+	}
+	p.host, p.region = host, r
+	return p, 0, true
+}
+
+// loadPlace is find for loads, through the TLB.
+func (v *VCPU) loadPlace(va, size uint64) (unsafe.Pointer, place, riscv.Cause, bool) {
+	if e := &v.loads[va>>memory.PageShift%tlbSize]; e.tag == va&^pageMask|v.dataCtx {
+		return unsafe.Add(e.page, va&pageMask), place{}, 0, true
+	}
+	p, cause, ok := v.find(va, size, hart.Load)
+	return p.host, p, cause, ok
+}
+
+// storePlace is find for stores, through the TLB.
+func (v *VCPU) storePlace(va, size uint64) (unsafe.Pointer, place, riscv.Cause, bool) {
+	if e := &v.stores[va>>memory.PageShift%tlbSize]; e.tag == va&^pageMask|v.dataCtx {
+		return unsafe.Add(e.page, va&pageMask), place{}, 0, true
+	}
+	p, cause, ok := v.find(va, size, hart.Store)
+	return p.host, p, cause, ok
+}
