@@ -65,7 +65,8 @@ func buildOps() []op {
 		add(op{"fadd" + w.suffix, two, w.o, true, w.i.add,
 			func(a, b, _ uint64, rm RM) (uint64, uint32) { return f.add(a, b, rm) },
 			func(a, b, _ uint64, rm RM) (uint64, uint32) { return oracleAdd(f, a, b, rm) }, false})
-		add(op{"fsub" + w.suffix, two, w.o, true, w.i.sub, nil,
+		add(op{"fsub" + w.suffix, two, w.o, true, w.i.sub,
+			func(a, b, _ uint64, rm RM) (uint64, uint32) { return f.add(a, b^sign, rm) },
 			func(a, b, _ uint64, rm RM) (uint64, uint32) { return oracleAdd(f, a, b^sign, rm) }, false})
 		add(op{"fmul" + w.suffix, two, w.o, true, w.i.mul,
 			func(a, b, _ uint64, rm RM) (uint64, uint32) { return f.mul(a, b, rm) },
@@ -88,13 +89,15 @@ func buildOps() []op {
 				}, false})
 		}
 		for i, name := range []string{"fmin", "fmax", "fminm", "fmaxm"} {
-			add(op{name + w.suffix, two, w.o, false, w.i.pick[i], nil,
+			add(op{name + w.suffix, two, w.o, false, w.i.pick[i],
+				func(a, b, _ uint64, _ RM) (uint64, uint32) { return f.pick(a, b, i%2 == 0, i >= 2) },
 				func(a, b, _ uint64, _ RM) (uint64, uint32) {
 					return oraclePick(f, a, b, i%2 == 0, i >= 2)
 				}, i >= 2})
 		}
 		for i, name := range []string{"feq", "flt", "fle", "fltq", "fleq"} {
-			add(op{name + w.suffix, two, truth, false, w.i.compare[i], nil,
+			add(op{name + w.suffix, two, truth, false, w.i.compare[i],
+				func(a, b, _ uint64, _ RM) (uint64, uint32) { return softCompare(f, i, a, b) },
 				func(a, b, _ uint64, _ RM) (uint64, uint32) {
 					_, flags, nan := oracleNaN(f, decode(f, a), decode(f, b))
 					if nan && (i == 1 || i == 2) {
@@ -122,7 +125,8 @@ func buildOps() []op {
 					n, flags := oracleToInt(f, a, lowest, highest, rm)
 					return register(t.o, n), flags
 				}, false})
-			add(op{"fcvt" + w.suffix + "." + t.name, []operand{t.o}, w.o, true, w.i.fromInt[i], nil,
+			add(op{"fcvt" + w.suffix + "." + t.name, []operand{t.o}, w.o, true, w.i.fromInt[i],
+				func(a, _, _ uint64, rm RM) (uint64, uint32) { return softFromInt(f, t.o, a, rm) },
 				func(a, _, _ uint64, rm RM) (uint64, uint32) {
 					return oracleFromInt(f, integerOf(t.o, a), rm)
 				}, false})
@@ -286,4 +290,31 @@ func softToInt(f format, o operand, a uint64, rm RM) (uint64, uint32) {
 		return uint64(int32(v)), flags
 	}
 	return f.toUnsigned(a, 64, rm)
+}
+
+func softFromInt(f format, o operand, a uint64, rm RM) (uint64, uint32) {
+	switch o {
+	case word:
+		return f.fromSigned(int64(int32(a)), rm)
+	case uword:
+		return f.fromMagnitude(false, uint64(uint32(a)), rm)
+	case long:
+		return f.fromSigned(int64(a), rm)
+	}
+	return f.fromMagnitude(false, a, rm)
+}
+
+// softCompare takes the comparison's place in impls.
+func softCompare(f format, i int, a, b uint64) (uint64, uint32) {
+	var t bool
+	var flags uint32
+	switch i {
+	case 0:
+		t, flags = f.eq(a, b)
+	case 1, 3:
+		t, flags = f.lt(a, b, i == 1)
+	default:
+		t, flags = f.le(a, b, i == 2)
+	}
+	return b2u(t), flags
 }
