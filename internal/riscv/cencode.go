@@ -1,7 +1,8 @@
 package riscv
 
 // Compress returns the 16-bit encoding that expands to i, if there is one that is not a hint. It uses Op and the
-// operands of i; rounding modes and aq, rl do not occur in what can be compressed.
+// operands of i; rounding modes and aq, rl do not occur in what can be compressed. It stays within the extension C, as
+// the encodings of Zcb are not everywhere that C is.
 func Compress(i Inst) (uint16, bool) {
 	if raw, ok := compressExact(i); ok {
 		return raw, true
@@ -9,9 +10,7 @@ func Compress(i Inst) (uint16, bool) {
 	switch {
 	case i.Op == ADDI && i.Imm == 0 && i.Rd != 0 && i.Rs1 != 0: // mv
 		return compressExact(Inst{Op: ADD, Rd: i.Rd, Rs2: i.Rs1})
-	case i.Op == ADD && i.Rs2 == 0: // mv again
-		return compressExact(Inst{Op: ADD, Rd: i.Rd, Rs2: i.Rs1})
-	case i.Op == ADD || i.Op == AND || i.Op == OR || i.Op == XOR || i.Op == ADDW || i.Op == MUL: // commutative
+	case i.Rs2 == i.Rd && (i.Op == ADD || i.Op == AND || i.Op == OR || i.Op == XOR || i.Op == ADDW): // commutative
 		i.Rs1, i.Rs2 = i.Rs2, i.Rs1
 		return compressExact(i)
 	}
@@ -21,7 +20,7 @@ func Compress(i Inst) (uint16, bool) {
 func compressExact(i Inst) (uint16, bool) {
 	for n := range cspecs {
 		s := &cspecs[n]
-		if s.op != i.Op || s.hint(i) {
+		if s.op != i.Op || s.ext != ExtC || s.hint(i) {
 			continue
 		}
 		if raw, ok := s.encode(i); ok {

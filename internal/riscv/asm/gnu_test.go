@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sort"
 	"strings"
 	"testing"
 
@@ -80,13 +81,14 @@ func sameAsGNU(t *testing.T, statements []string, head string, opts Options) {
 
 // statementAt finds the statement that makes the byte at an offset.
 func statementAt(statements []string, head string, opts Options, offset int) string {
-	for n := range statements {
+	n := sort.Search(len(statements), func(n int) bool {
 		p, err := Assemble(head+strings.Join(statements[:n+1], "\n"), opts)
-		if err == nil && len(p.Code) > offset {
-			return statements[n]
-		}
+		return err == nil && len(p.Code) > offset
+	})
+	if n == len(statements) {
+		return "past the end"
 	}
-	return "past the end"
+	return statements[n]
 }
 
 // randomStatement makes one valid instruction of a form.
