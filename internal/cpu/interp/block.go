@@ -33,9 +33,9 @@ type inst struct {
 	op  riscv.Op
 	off uint16 // bytes from the start of the block
 	rd  uint8  // for branches, opJump and opFall: an index into block.links
-	rs1 uint8
-	rs2 uint8 // for JAL and JALR: the instruction's length
-	n   uint8 // instructions before this one in the block
+	rs1 uint8  // for JAL: an index into block.links
+	rs2 uint8  // for JAL and JALR: the instruction's length
+	n   uint8  // instructions before this one in the block
 }
 
 // next is the instruction after in; every block ends with an opFall.
@@ -135,6 +135,8 @@ func (b *block) lower(d riscv.Inst, off int) (in inst, more bool) {
 		if d.Rd == 0 {
 			in.op = opJump
 			in.rd = b.link(int64(off) + d.Imm)
+		} else {
+			in.rs1 = b.link(int64(off) + d.Imm)
 		}
 		return in, false
 	case op == riscv.JALR:
@@ -227,5 +229,6 @@ func (v *VCPU) validate(b *block) {
 func (v *VCPU) forgetBlocks() {
 	v.blocks = make(map[memory.GPA]*block)
 	v.cacheBytes = 0
+	v.part.links = nil
 	v.jumps = [jumpSize]jumpEntry{}
 }

@@ -52,7 +52,7 @@ find:
 		if from != nil {
 			// Links hold in every address space, so they never leave the page,
 			// even if the page tables have changed without a fence.
-			if blk != &v.single && blk.gpa == from.gpa&^pageMask|memory.GPA(pc&pageMask) {
+			if blk != &v.single && blk.gpa == from.gpa&^pageMask|memory.GPA(pc&pageMask) && int(slot) < len(from.links) {
 				from.links[slot] = blk
 			}
 			from = nil
@@ -74,17 +74,20 @@ enter: // blk at pc
 		case opFall:
 			left -= int64(in.n)
 			to = pc + uint64(in.off)
+			slot = in.rd
 			goto follow
 		case opJump:
 			left -= int64(in.n) + 1
 			to = pc + uint64(in.off) + uint64(in.imm)
+			slot = in.rd
 			goto follow
 		case riscv.JAL:
 			left -= int64(in.n) + 1
-			pc += uint64(in.off)
-			x[in.rd&31] = pc + uint64(in.rs2)
-			pc += uint64(in.imm)
-			goto lookup
+			to = pc + uint64(in.off)
+			x[in.rd&31] = to + uint64(in.rs2)
+			to += uint64(in.imm)
+			slot = in.rs1
+			goto follow
 		case riscv.JALR:
 			left -= int64(in.n) + 1
 			to = (x[in.rs1&31] + uint64(in.imm)) &^ 1
@@ -544,17 +547,18 @@ enter: // blk at pc
 taken: // the branch in, which is blk's
 	left -= int64(in.n) + 1
 	to = pc + uint64(in.off) + uint64(in.imm)
+	slot = in.rd
 
-follow: // from in, which is blk's, to the block at to
+follow: // from blk, by its link slot, to the block at to
 	pc = to
-	if int(in.rd) >= len(blk.links) {
+	if int(slot) >= len(blk.links) {
 		goto lookup
 	}
-	if next = blk.links[in.rd]; next != nil {
+	if next = blk.links[slot]; next != nil {
 		blk = next
 		goto enter
 	}
-	from, slot = blk, in.rd
+	from = blk
 	goto find
 
 special: // before the instruction at pc, the first of blk if that is not nil

@@ -5,10 +5,52 @@ import (
 	"doppel/internal/riscv/fp"
 )
 
+// floatKind sorts the instructions by the function that executes them.
+type floatKind uint8
+
+const (
+	floatNone floatKind = iota
+	floatExact
+	floatSingle
+	floatDouble
+)
+
+func (k floatKind) String() string {
+	return [...]string{"none", "exact", "single", "double"}[k]
+}
+
+var floatKinds = func() (kinds [riscv.NumOps]floatKind) {
+	set := func(k floatKind, from, to riscv.Op) {
+		for op := from; op <= to; op++ {
+			kinds[op] = k
+		}
+	}
+	set(floatSingle, riscv.FMADD_S, riscv.FSQRT_S)
+	set(floatExact, riscv.FSGNJ_S, riscv.FCLASS_S)
+	set(floatSingle, riscv.FCVT_W_S, riscv.FCVT_S_LU)
+	set(floatExact, riscv.FMV_X_W, riscv.FMV_W_X)
+	set(floatDouble, riscv.FMADD_D, riscv.FSQRT_D)
+	set(floatExact, riscv.FSGNJ_D, riscv.FCLASS_D)
+	set(floatDouble, riscv.FCVT_W_D, riscv.FCVT_D_LU)
+	set(floatExact, riscv.FMV_X_D, riscv.FMV_D_X)
+	set(floatDouble, riscv.FCVT_S_D, riscv.FCVT_D_S)
+	set(floatExact, riscv.FLI_S, riscv.FMAXM_S)
+	set(floatSingle, riscv.FROUND_S, riscv.FROUNDNX_S)
+	set(floatExact, riscv.FLEQ_S, riscv.FMAXM_D)
+	set(floatDouble, riscv.FROUND_D, riscv.FROUNDNX_D)
+	set(floatExact, riscv.FLEQ_D, riscv.FCVTMOD_W_D)
+	set(floatExact, riscv.FMV_X_H, riscv.FMV_H_X)
+	set(floatSingle, riscv.FCVT_S_H, riscv.FCVT_H_S)
+	set(floatDouble, riscv.FCVT_D_H, riscv.FCVT_H_D)
+	return kinds
+}()
+
 // float executes a floating-point instruction other than a load or store.
 // false means that it is illegal: its rounding mode is reserved.
 func (v *VCPU) float(in *inst) bool {
-	if v.floatExact(in) {
+	kind := floatKinds[in.op]
+	if kind == floatExact {
+		v.floatExact(in)
 		return true
 	}
 	rm := uint8(in.imm & 7)
@@ -18,29 +60,18 @@ func (v *VCPU) float(in *inst) bool {
 	if rm > riscv.RMM {
 		return false // unpriv §21.2: 5 and 6, and in frm 7 too, are reserved
 	}
-	switch {
-	case isDouble(in.op):
+	if kind == floatDouble {
 		v.floatDouble(in, fp.RM(rm))
-	default:
+	} else {
 		v.floatSingle(in, fp.RM(rm))
 	}
 	return true
 }
 
-// isDouble tells the instructions that floatDouble has.
-func isDouble(op riscv.Op) bool {
-	switch op {
-	case riscv.FROUND_D, riscv.FROUNDNX_D, riscv.FCVT_D_H, riscv.FCVT_H_D:
-		return true
-	}
-	return riscv.FMADD_D <= op && op <= riscv.FCVT_D_S
-}
-
 func (v *VCPU) raise(flags uint32) { v.h.FFlags |= flags }
 
-// floatExact executes the instructions that have no rounding mode. false means
-// that in is not one of them.
-func (v *VCPU) floatExact(in *inst) bool {
+// floatExact executes the instructions that have no rounding mode.
+func (v *VCPU) floatExact(in *inst) {
 	h := v.h
 	x, f := &h.X, &h.F
 	rd := in.rd & 31
@@ -52,22 +83,22 @@ func (v *VCPU) floatExact(in *inst) bool {
 	switch in.op {
 	case riscv.FSGNJ_S:
 		f[rd] = fp.Box32(sa&^fp.Sign32 | sb&fp.Sign32)
-		return true
+		return
 	case riscv.FSGNJN_S:
 		f[rd] = fp.Box32(sa&^fp.Sign32 | ^sb&fp.Sign32)
-		return true
+		return
 	case riscv.FSGNJX_S:
 		f[rd] = fp.Box32(sa ^ sb&fp.Sign32)
-		return true
+		return
 	case riscv.FSGNJ_D:
 		f[rd] = a&^fp.Sign64 | b&fp.Sign64
-		return true
+		return
 	case riscv.FSGNJN_D:
 		f[rd] = a&^fp.Sign64 | ^b&fp.Sign64
-		return true
+		return
 	case riscv.FSGNJX_D:
 		f[rd] = a ^ b&fp.Sign64
-		return true
+		return
 
 	case riscv.FMIN_S:
 		s, flags = fp.Min32(sa, sb)
@@ -84,50 +115,50 @@ func (v *VCPU) floatExact(in *inst) bool {
 	case riscv.FMIN_D:
 		f[rd], flags = fp.Min64(a, b)
 		v.raise(flags)
-		return true
+		return
 	case riscv.FMAX_D:
 		f[rd], flags = fp.Max64(a, b)
 		v.raise(flags)
-		return true
+		return
 	case riscv.FMINM_D:
 		f[rd], flags = fp.MinM64(a, b)
 		v.raise(flags)
-		return true
+		return
 	case riscv.FMAXM_D:
 		f[rd], flags = fp.MaxM64(a, b)
 		v.raise(flags)
-		return true
+		return
 	case riscv.FLI_D:
 		f[rd] = fp.LoadImm64(in.rs1)
-		return true
+		return
 	case riscv.FMV_D_X:
 		f[rd] = x[in.rs1&31]
-		return true
+		return
 	case riscv.FMV_H_X:
 		f[rd] = fp.Box16(uint16(x[in.rs1&31]))
-		return true
+		return
 
 	// The rest writes integers; exec keeps x0 at zero.
 	case riscv.FMV_X_H:
 		x[rd] = uint64(int64(int16(a)))
-		return true
+		return
 	case riscv.FMV_X_W:
 		x[rd] = sext32(uint32(a))
-		return true
+		return
 	case riscv.FMV_X_D:
 		x[rd] = a
-		return true
+		return
 	case riscv.FCLASS_S:
 		x[rd] = fp.Class32(sa)
-		return true
+		return
 	case riscv.FCLASS_D:
 		x[rd] = fp.Class64(a)
-		return true
+		return
 	case riscv.FCVTMOD_W_D:
 		w, flags := fp.CvtModWD(a)
 		x[rd] = uint64(int64(w))
 		v.raise(flags)
-		return true
+		return
 
 	case riscv.FEQ_S:
 		yes, flags = fp.Eq32(sa, sb)
@@ -147,10 +178,8 @@ func (v *VCPU) floatExact(in *inst) bool {
 		yes, flags = fp.Le64(a, b)
 	case riscv.FLTQ_D:
 		yes, flags = fp.Ltq64(a, b)
-	case riscv.FLEQ_D:
+	default: // FLEQ_D
 		yes, flags = fp.Leq64(a, b)
-	default:
-		return false
 	}
 	v.raise(flags)
 	switch in.op {
@@ -159,7 +188,6 @@ func (v *VCPU) floatExact(in *inst) bool {
 	default:
 		x[rd] = b2u(yes)
 	}
-	return true
 }
 
 // floatDouble executes what rounds doubles, or converts from or to them.
@@ -174,21 +202,21 @@ func (v *VCPU) floatDouble(in *inst, rm fp.RM) {
 	var flags uint32
 	switch in.op {
 	case riscv.FMADD_D:
-		r, flags = fp.FMA64(a, b, c, rm)
+		r, h.FFlags = fp.AccrueFMA64(a, b, c, rm, h.FFlags)
 	case riscv.FMSUB_D:
-		r, flags = fp.FMA64(a, b, c^fp.Sign64, rm)
+		r, h.FFlags = fp.AccrueFMA64(a, b, c^fp.Sign64, rm, h.FFlags)
 	case riscv.FNMSUB_D:
-		r, flags = fp.FMA64(a^fp.Sign64, b, c, rm)
+		r, h.FFlags = fp.AccrueFMA64(a^fp.Sign64, b, c, rm, h.FFlags)
 	case riscv.FNMADD_D:
-		r, flags = fp.FMA64(a^fp.Sign64, b, c^fp.Sign64, rm)
+		r, h.FFlags = fp.AccrueFMA64(a^fp.Sign64, b, c^fp.Sign64, rm, h.FFlags)
 	case riscv.FADD_D:
-		r, flags = fp.Add64(a, b, rm)
+		r, h.FFlags = fp.AccrueAdd64(a, b, rm, h.FFlags)
 	case riscv.FSUB_D:
-		r, flags = fp.Sub64(a, b, rm)
+		r, h.FFlags = fp.AccrueAdd64(a, b^fp.Sign64, rm, h.FFlags)
 	case riscv.FMUL_D:
-		r, flags = fp.Mul64(a, b, rm)
+		r, h.FFlags = fp.AccrueMul64(a, b, rm, h.FFlags)
 	case riscv.FDIV_D:
-		r, flags = fp.Div64(a, b, rm)
+		r, h.FFlags = fp.AccrueDiv64(a, b, rm, h.FFlags)
 	case riscv.FSQRT_D:
 		r, flags = fp.Sqrt64(a, rm)
 	case riscv.FROUND_D:
@@ -250,21 +278,21 @@ func (v *VCPU) floatSingle(in *inst, rm fp.RM) {
 	var r, flags uint32
 	switch in.op {
 	case riscv.FMADD_S:
-		r, flags = fp.FMA32(a, b, c, rm)
+		r, h.FFlags = fp.AccrueFMA32(a, b, c, rm, h.FFlags)
 	case riscv.FMSUB_S:
-		r, flags = fp.FMA32(a, b, c^fp.Sign32, rm)
+		r, h.FFlags = fp.AccrueFMA32(a, b, c^fp.Sign32, rm, h.FFlags)
 	case riscv.FNMSUB_S:
-		r, flags = fp.FMA32(a^fp.Sign32, b, c, rm)
+		r, h.FFlags = fp.AccrueFMA32(a^fp.Sign32, b, c, rm, h.FFlags)
 	case riscv.FNMADD_S:
-		r, flags = fp.FMA32(a^fp.Sign32, b, c^fp.Sign32, rm)
+		r, h.FFlags = fp.AccrueFMA32(a^fp.Sign32, b, c^fp.Sign32, rm, h.FFlags)
 	case riscv.FADD_S:
-		r, flags = fp.Add32(a, b, rm)
+		r, h.FFlags = fp.AccrueAdd32(a, b, rm, h.FFlags)
 	case riscv.FSUB_S:
-		r, flags = fp.Sub32(a, b, rm)
+		r, h.FFlags = fp.AccrueAdd32(a, b^fp.Sign32, rm, h.FFlags)
 	case riscv.FMUL_S:
-		r, flags = fp.Mul32(a, b, rm)
+		r, h.FFlags = fp.AccrueMul32(a, b, rm, h.FFlags)
 	case riscv.FDIV_S:
-		r, flags = fp.Div32(a, b, rm)
+		r, h.FFlags = fp.AccrueDiv32(a, b, rm, h.FFlags)
 	case riscv.FSQRT_S:
 		r, flags = fp.Sqrt32(a, rm)
 	case riscv.FROUND_S:

@@ -96,8 +96,6 @@ func (v *VCPU) system(b *block, in *inst) outcome {
 		return slowNext
 	case riscv.FENCE_I:
 		v.gen++
-		v.epoch++
-		v.setContext()
 	case riscv.CBO_INVAL, riscv.CBO_CLEAN, riscv.CBO_FLUSH, riscv.CBO_ZERO:
 		if !h.CBOAllowed(in.op) {
 			return v.illegal(b, in)

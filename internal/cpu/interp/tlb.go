@@ -74,8 +74,11 @@ func (v *VCPU) setContext() {
 	h := v.h
 	v.seenPriv, v.seenSatp, v.seenStatus = h.Priv, h.CSR.Satp, h.CSR.Mstatus&contextBits
 	v.fpReady = h.CSR.Mstatus&riscv.MstatusFS == riscv.MstatusFS
-	v.dataCtx = v.context(h.DataPriv(), true)
-	v.fetchCtx = v.context(h.Priv, false)
+	for epoch := v.epoch - 1; epoch != v.epoch; {
+		epoch = v.epoch // if it changes, the numbers before are void
+		v.dataCtx = v.context(h.DataPriv(), true)
+		v.fetchCtx = v.context(h.Priv, false)
+	}
 	v.jumpKey = v.epoch<<memory.PageShift | v.fetchCtx
 }
 
