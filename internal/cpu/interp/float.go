@@ -278,13 +278,13 @@ func (v *VCPU) floatSingle(in *inst, rm fp.RM) {
 	var r, flags uint32
 	switch in.op {
 	case riscv.FMADD_S:
-		r, h.FFlags = fp.AccrueFMA32(a, b, c, rm, h.FFlags)
+		r, flags = fp.FMA32(a, b, c, rm)
 	case riscv.FMSUB_S:
-		r, h.FFlags = fp.AccrueFMA32(a, b, c^fp.Sign32, rm, h.FFlags)
+		r, flags = fp.FMA32(a, b, c^fp.Sign32, rm)
 	case riscv.FNMSUB_S:
-		r, h.FFlags = fp.AccrueFMA32(a^fp.Sign32, b, c, rm, h.FFlags)
+		r, flags = fp.FMA32(a^fp.Sign32, b, c, rm)
 	case riscv.FNMADD_S:
-		r, h.FFlags = fp.AccrueFMA32(a^fp.Sign32, b, c^fp.Sign32, rm, h.FFlags)
+		r, flags = fp.FMA32(a^fp.Sign32, b, c^fp.Sign32, rm)
 	case riscv.FADD_S:
 		r, h.FFlags = fp.AccrueAdd32(a, b, rm, h.FFlags)
 	case riscv.FSUB_S:
