@@ -101,6 +101,8 @@ type Config struct {
 	Scratch uint64                     // address of the scratch memory
 	Has     func(riscv.Extension) bool // extensions to use
 	Length  int                        // about how many instructions
+	Avoid   func(riscv.Inst) bool      // instructions to leave out; may be nil
+	Keep    func(riscv.Inst) bool      // those whose floating-point result is to be stored; may be nil
 }
 
 // Generator makes programs.

@@ -1,6 +1,8 @@
 package gen
 
 import (
+	"strconv"
+
 	"doppel/internal/riscv"
 )
 
@@ -51,8 +53,24 @@ func (g *Generator) alu() {
 	g.instruction(ops[g.r.IntN(len(ops))])
 }
 
-// instruction emits op, with what has to come before it.
+// instruction emits op, with what has to come before it, or something plain if
+// that came out as one of the instructions to avoid.
 func (g *Generator) instruction(op riscv.Op) {
+	start, jumps := len(g.p.Code), len(g.open)
+	g.any(op)
+	if g.cfg.Avoid == nil || len(g.open) != jumps {
+		return
+	}
+	for _, c := range g.p.Code[start:] {
+		if g.cfg.Avoid(c.Inst()) {
+			g.p.Code = g.p.Code[:start]
+			g.emit(riscv.Inst{Op: riscv.ADD, Rd: g.xdst(), Rs1: g.xsrc(), Rs2: g.xsrc()})
+			return
+		}
+	}
+}
+
+func (g *Generator) any(op riscv.Op) {
 	switch op {
 	case riscv.JAL, riscv.BEQ, riscv.BNE, riscv.BLT, riscv.BGE, riscv.BLTU, riscv.BGEU:
 		g.jump(op)
@@ -65,11 +83,15 @@ func (g *Generator) instruction(op riscv.Op) {
 	case riscv.MOP_RR:
 		g.emit(riscv.Inst{Op: op, Rd: g.xdst(), Rs1: g.xsrc(), Rs2: g.xsrc(), Imm: int64(g.r.IntN(8))})
 	case riscv.C_MOP:
-		c, ok := riscv.Compress(riscv.Inst{Op: op, Imm: int64(2*g.r.IntN(8) + 1)})
+		f, ok := riscv.FormByName("c.mop." + strconv.Itoa(2*g.r.IntN(8)+1))
 		if !ok {
 			panic("BUG: generator: c.mop")
 		}
-		g.raw(Code{uint32(c), 2})
+		raw, err := f.Encode(riscv.Inst{})
+		if err != nil {
+			panic("BUG: generator: " + err.Error())
+		}
+		g.raw(Code{raw, 2})
 	case riscv.LR_W, riscv.LR_D, riscv.SC_W, riscv.SC_D:
 		g.reserve(op)
 	case riscv.CBO_ZERO:
@@ -149,6 +171,9 @@ func (g *Generator) operands(op riscv.Op) {
 		i.Rd = 10
 	}
 	g.emit(i)
+	if g.cfg.Keep != nil && g.cfg.Keep(i) {
+		g.emit(riscv.Inst{Op: riscv.FSD, Rs1: 2, Rs2: i.Rd, Imm: int64(g.r.IntN(8)) * 8})
+	}
 }
 
 // access is a base register and an offset inside the scratch memory.
@@ -244,7 +269,7 @@ func (g *Generator) reserve(op riscv.Op) {
 			g.emit(riscv.Inst{Op: riscv.ADD, Rd: g.temp(t), Rs1: g.xsrc(), Rs2: g.xsrc()})
 		}
 	}
-	g.amo(riscv.Inst{Op: sc, Rd: g.xdst(), Rs1: t, Rs2: g.xsrc()})
+	g.amo(riscv.Inst{Op: sc, Rd: g.temp(t), Rs1: t, Rs2: g.xsrc()})
 	// A second one fails: the first gave the reservation up (unpriv §13.2).
 	if g.r.IntN(4) == 0 {
 		g.amo(riscv.Inst{Op: sc, Rd: g.temp(t), Rs1: t, Rs2: g.xsrc()})
