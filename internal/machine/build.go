@@ -124,7 +124,7 @@ func (m *Machine) virtio(slot int, intc *plic.PLIC) device.Device {
 func (m *Machine) finish(status, code uint16) {
 	switch status {
 	case finisher.Pass:
-		m.post(event{result: Result{Finished, 0}})
+		m.post(event{result: Result{PowerOff, 0}})
 	case finisher.Fail:
 		m.post(event{result: Result{Finished, int(code)}})
 	case finisher.Reset:

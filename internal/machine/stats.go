@@ -1,0 +1,54 @@
+package machine
+
+import (
+	"fmt"
+	"strings"
+
+	"doppel/internal/cpu"
+)
+
+// CPUStats counts what a vCPU has done since the machine was built.
+type CPUStats struct {
+	Instructions uint64 // as of its last exit
+	Exits        [cpu.ExitError + 1]uint64
+}
+
+// Stats counts what a machine has done.
+type Stats struct {
+	CPUs []CPUStats
+}
+
+// Stats may be called at any time.
+func (m *Machine) Stats() Stats {
+	var s Stats
+	for _, v := range m.vcpus {
+		c := CPUStats{Instructions: v.insns.Load()}
+		for i := range v.exits {
+			c.Exits[i] = v.exits[i].Load()
+		}
+		s.CPUs = append(s.CPUs, c)
+	}
+	return s
+}
+
+// Instructions is the sum over all vCPUs.
+func (s Stats) Instructions() (n uint64) {
+	for _, c := range s.CPUs {
+		n += c.Instructions
+	}
+	return n
+}
+
+func (s Stats) String() string {
+	var sb strings.Builder
+	for i, c := range s.CPUs {
+		fmt.Fprintf(&sb, "cpu%d: %d instructions; exits:", i, c.Instructions)
+		for r, n := range c.Exits {
+			if n != 0 {
+				fmt.Fprintf(&sb, " %s %d", cpu.ExitReason(r), n)
+			}
+		}
+		sb.WriteByte('\n')
+	}
+	return sb.String()
+}
