@@ -46,7 +46,7 @@ func (m *Machine) buildHarts() {
 		m.vcpus = append(m.vcpus, newVCPU(c, h))
 	}
 	if m.plan.supervisor {
-		m.sbi = newSupervisor(m)
+		m.sbi = newSBI(m)
 	}
 	if m.plan.tohost != 0 {
 		m.budget = htifBudget

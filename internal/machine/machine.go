@@ -26,6 +26,7 @@ import (
 	"doppel/internal/entropy"
 	"doppel/internal/fdt"
 	"doppel/internal/memory"
+	"doppel/internal/riscv/sbi"
 	"doppel/internal/state"
 )
 
@@ -39,7 +40,7 @@ type Machine struct {
 	clock   *clock.Host
 	entropy EntropySource
 	vcpus   []*vcpu
-	sbi     supervisor // nil if M-mode belongs to the guest
+	sbi     *sbi.SBI // nil if M-mode belongs to the guest
 	bus     board.Bus
 	extra   []*fdt.Node
 	console *console

@@ -1,19 +1,59 @@
 package machine
 
 import (
+	"time"
+
 	"doppel/internal/riscv/hart"
-	"doppel/internal/state"
+	"doppel/internal/riscv/sbi"
 )
 
-// supervisor is the SBI, as the vCPU goroutines use it.
-type supervisor interface {
-	state.Component
-	// Enter is called before each Run: false means that the hart is stopped
-	// or suspended.
-	Enter(id int) bool
-	// Call serves an ecall from S-mode.
-	Call(h *hart.Hart)
-	Reset()
+// platform is the machine as its SBI sees it.
+type platform struct{ *Machine }
+
+var _ sbi.Platform = platform{}
+
+func newSBI(m *Machine) *sbi.SBI {
+	var harts []*hart.Hart
+	for _, v := range m.vcpus {
+		harts = append(harts, v.hart)
+	}
+	return sbi.New(harts, platform{m})
 }
 
-func newSupervisor(m *Machine) supervisor { return nil }
+// Wake implements sbi.Platform.
+func (p platform) Wake(id int) { p.vcpus[id].notify() }
+
+// Reset implements sbi.Platform.
+func (p platform) Reset(kind sbi.ResetType, reason sbi.ResetReason) {
+	switch {
+	case kind != sbi.Shutdown:
+		p.post(event{reset: true})
+	case reason == sbi.SystemFailure:
+		p.post(event{result: Result{Finished, 1}})
+	default:
+		p.post(event{result: Result{PowerOff, 0}})
+	}
+}
+
+// WriteConsole implements sbi.Platform.
+func (p platform) WriteConsole(b []byte) int { return p.console.Output(b) }
+
+// ReadConsole implements sbi.Platform.
+func (p platform) ReadConsole(b []byte) int { return p.console.Input(b) }
+
+// consoleRetry is how soon a call that found the console busy comes again.
+const consoleRetry = time.Millisecond
+
+// call serves an ecall from S-mode. What keeps the hart from running on
+// (Enter, the gate) is looked at before the next Run.
+func (m *Machine) call(v *vcpu) {
+	if m.sbi.Call(v.hart) != sbi.Retry {
+		return
+	}
+	t := time.NewTimer(consoleRetry)
+	defer t.Stop()
+	select {
+	case <-v.wake:
+	case <-t.C:
+	}
+}

@@ -6,7 +6,6 @@ import (
 	"sync/atomic"
 
 	"doppel/internal/cpu"
-	"doppel/internal/memory"
 	"doppel/internal/riscv/hart"
 )
 
@@ -77,7 +76,7 @@ func (m *Machine) handle(v *vcpu, exit *cpu.Exit) {
 			m.fail(fmt.Errorf("vCPU %d: supervisor call without an SBI", v.ID()))
 			return
 		}
-		m.sbi.Call(v.hart)
+		m.call(v)
 	case cpu.ExitError:
 		m.fail(fmt.Errorf("vCPU %d: %w", v.ID(), exit.Err))
 	}
@@ -110,5 +109,3 @@ func (m *Machine) forgetTranslations() {
 		v.hart.RequestFlush(hart.Fence{})
 	}
 }
-
-var _ memory.GPA
