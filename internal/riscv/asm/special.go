@@ -21,12 +21,12 @@ func (a *assembler) special(name string, args []string) (done bool, err error) {
 		return true, a.pcrelPair(riscv.ADDI, args[1], rd, riscv.Inst{Rd: rd})
 	case name == "call" && len(args) == 1:
 		return true, a.pcrelPair(riscv.JALR, args[0], 1, riscv.Inst{Rd: 1})
-	case name == "call" && len(args) == 2:
+	case name == "call" && len(args) == 2: // t1 holds the address, as in GNU as
 		rd, err := xreg(args[0])
 		if err != nil {
 			return true, err
 		}
-		return true, a.pcrelPair(riscv.JALR, args[1], rd, riscv.Inst{Rd: rd})
+		return true, a.pcrelPair(riscv.JALR, args[1], 6, riscv.Inst{Rd: rd})
 	case name == "tail" && len(args) == 1: // t1, as GNU as
 		return true, a.pcrelPair(riscv.JALR, args[0], 6, riscv.Inst{})
 	case name == "jump" && len(args) == 2:
@@ -37,6 +37,10 @@ func (a *assembler) special(name string, args []string) (done bool, err error) {
 		return true, a.pcrelPair(riscv.JALR, args[0], rt, riscv.Inst{})
 	case name == "jr" && len(args) >= 1 && len(args) <= 2:
 		return true, a.jalr(append([]string{"x0"}, args...))
+	case len(args) == 0 && (name == "c.unimp" || name == "unimp" && a.compress[len(a.compress)-1]):
+		a.inCode = true
+		a.emit(0, 0) // unpriv §27.5.5: all zero is defined to be illegal
+		return true, nil
 	case name == "jalr" && len(args) == 1:
 		return true, a.jalr([]string{"x1", args[0]})
 	case name == "jalr" && (len(args) == 2 && isX(args[1]) || len(args) == 3):
