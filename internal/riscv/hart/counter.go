@@ -61,13 +61,28 @@ func (h *Hart) biasFor(v, inhibit uint64) uint64 {
 	return v - (h.Instret + 1)
 }
 
+// SetCycle and SetInstret set the counters as from now.
+func (h *Hart) SetCycle(v uint64) {
+	h.setCycle(v)
+	if h.CSR.Mcountinhibit&riscv.CounterCY == 0 {
+		h.CSR.Mcyclebias++
+	}
+}
+
+func (h *Hart) SetInstret(v uint64) {
+	h.setInstret(v)
+	if h.CSR.Mcountinhibit&riscv.CounterIR == 0 {
+		h.CSR.Minstretbias++
+	}
+}
+
 // setCountinhibit holds counters still or lets them go on (priv §3.1.12).
 func (h *Hart) setCountinhibit(v uint64) {
 	h.pmuSync()
 	cycle, instret := h.cycle(), h.instret()
 	h.CSR.Mcountinhibit = v & countinhibitMask
-	h.setCycle(cycle)
-	h.setInstret(instret)
+	h.SetCycle(cycle)
+	h.SetInstret(instret)
 	h.pmuUpdate()
 }
 

@@ -223,6 +223,27 @@ func (h *Hart) Reset() {
 	h.flushAll()
 }
 
+// StartSupervisor resets the hart and enters S-mode at pc (sbi §9.1). Retired
+// instructions stay counted.
+func (h *Hart) StartSupervisor(pc, opaque uint64) {
+	n := h.Instret
+	h.Reset()
+	h.Instret, h.pmuMark = n, n
+	h.ResumeSupervisor(pc, opaque)
+}
+
+// ResumeSupervisor enters S-mode at pc after a non-retentive suspend (sbi
+// §9.4): with satp and sstatus.SIE 0, the hart's number in a0 and opaque in
+// a1. What else is left undefined keeps its value.
+func (h *Hart) ResumeSupervisor(pc, opaque uint64) {
+	h.Priv = S
+	h.PC = pc &^ 1
+	h.X[10], h.X[11] = uint64(h.cfg.ID), opaque
+	h.setMstatus(h.CSR.Mstatus &^ riscv.MstatusSIE)
+	h.setSatp(0)
+	h.Halted = false
+}
+
 // Refresh derives again what depends on State, after it was changed directly
 // (by a debugger, by the SBI). Translations are the caller's to flush.
 func (h *Hart) Refresh() {

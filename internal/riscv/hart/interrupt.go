@@ -46,6 +46,15 @@ func (h *Hart) SetInterrupt(line uint, asserted bool) {
 	}
 }
 
+// ClearIPI clears mip.SSIP and tells whether it was set. On the hart's own
+// goroutine.
+func (h *Hart) ClearIPI() (was bool) {
+	h.takeEdges()
+	was = h.CSR.Mip&riscv.MipSSIP != 0
+	h.CSR.Mip &^= riscv.MipSSIP
+	return was
+}
+
 // Kick makes Poll report it, in a Run in progress or else in the next one.
 // Any goroutine.
 func (h *Hart) Kick() {
@@ -193,5 +202,9 @@ func (h *Hart) Poll() (ev Event) {
 // Runnable tells whether a halted hart has a reason to go on: an interrupt that
 // is pending and enabled in mie (priv §3.3.3), or a kick.
 func (h *Hart) Runnable() bool {
-	return h.Attention.Load()&attnKick != 0 || h.mip()&h.CSR.Mie != 0
+	return h.Attention.Load()&attnKick != 0 || h.InterruptPending()
 }
+
+// InterruptPending tells whether an interrupt is pending and enabled in mie,
+// whether or not the mode would take it.
+func (h *Hart) InterruptPending() bool { return h.mip()&h.CSR.Mie != 0 }

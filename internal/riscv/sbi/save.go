@@ -1,0 +1,53 @@
+package sbi
+
+import "doppel/internal/state"
+
+// StateName is the section's name.
+func (s *SBI) StateName() string { return "sbi" }
+
+// StateVersion is the version that Save writes.
+func (s *SBI) StateVersion() uint32 { return 1 }
+
+// Save writes the HSM state of the harts. No hart runs.
+func (s *SBI) Save(e *state.Encoder) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e.U32(uint32(len(s.hsm)))
+	for i := range s.hsm {
+		st := &s.hsm[i]
+		e.U8(uint8(st.status.Load()))
+		e.U64(st.pc)
+		e.U64(st.opaque)
+		e.Bool(st.entry)
+		e.U8(st.locks)
+	}
+}
+
+// Restore replaces the HSM state. No hart runs.
+func (s *SBI) Restore(d *state.Decoder, _ uint32) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if n := d.U32(); d.Err() == nil && n != uint32(len(s.hsm)) {
+		d.Failf("state of %d harts, this machine has %d", n, len(s.hsm))
+		return d.Err()
+	}
+	for i := range s.hsm {
+		st := &s.hsm[i]
+		status := Status(d.U8())
+		st.pc, st.opaque, st.entry = d.U64(), d.U64(), d.Bool()
+		st.locks = d.U8() & (1<<featureMisalignedDeleg | 1<<featureADUpdating)
+		switch status {
+		case Started, Stopped, StartPending, Suspended:
+		default:
+			d.Failf("hart %d: HSM state is %d", i, uint32(status))
+		}
+		if st.pc&1 != 0 {
+			d.Failf("hart %d: start address %#x is odd", i, st.pc)
+		}
+		if d.Err() != nil {
+			return d.Err()
+		}
+		st.status.Store(uint32(status))
+	}
+	return d.Err()
+}
