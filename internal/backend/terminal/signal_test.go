@@ -1,0 +1,8 @@
+package terminal
+
+import "syscall"
+
+const (
+	sigwinch = syscall.SIGWINCH
+	sigterm  = syscall.SIGTERM
+)
