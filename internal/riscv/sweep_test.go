@@ -1,0 +1,199 @@
+package riscv
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/binary"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// The sweep decodes every 16-bit encoding, and every combination of the bits of 32-bit ones other than rd and rs1, with
+// several values of rd and rs1, and compares with disassemblers that others wrote. Where they differ, the reason is in
+// a list, and a reason that no longer occurs fails the test: the list is exact both ways.
+
+// difference is one known reason why another disassembler's text is not ours.
+type difference struct {
+	why  string
+	is   func(i Inst, ours, theirs string) bool
+	seen int
+}
+
+// comparison is one run against one disassembler.
+type comparison struct {
+	known     []difference
+	compared  int
+	instances map[Op]int // how often both agreed that it is this
+	failures  int
+	shown     map[string]int // failures by the two mnemonics, of which a few are printed
+}
+
+func (c *comparison) check(t *testing.T, i Inst, ours, theirs string) {
+	c.compared++
+	if ours == theirs {
+		if c.instances == nil {
+			c.instances = map[Op]int{}
+		}
+		c.instances[i.Op]++
+		return
+	}
+	for n := range c.known {
+		if c.known[n].is(i, ours, theirs) {
+			c.known[n].seen++
+			return
+		}
+	}
+	c.failures++
+	a, _, _ := strings.Cut(ours, " ")
+	b, _, _ := strings.Cut(theirs, " ")
+	if c.shown == nil {
+		c.shown = map[string]int{}
+	}
+	if c.shown[a+b]++; c.shown[a+b] <= 2 {
+		t.Errorf("%0*x: %q, the other tool says %q", 2*int(i.Len), i.Raw, ours, theirs)
+	}
+}
+
+// finish checks that every known difference was met and every instruction seen, apart from those the tool lacks.
+func (c *comparison) finish(t *testing.T, lacks func(Op) bool) {
+	t.Helper()
+	for _, d := range c.known {
+		if d.seen == 0 && !testing.Short() {
+			t.Errorf("the known difference %q does not occur any more", d.why)
+		}
+		t.Logf("%8d %s", d.seen, d.why)
+	}
+	t.Logf("%8d encodings compared, %d differ", c.compared, c.failures)
+	if testing.Short() || lacks == nil {
+		return
+	}
+	for op := ILLEGAL; op < NumOps; op++ {
+		if c.instances[op] == 0 && !lacks(op) {
+			t.Errorf("%v was never confirmed", op)
+		}
+		if c.instances[op] != 0 && lacks(op) {
+			t.Errorf("%v is said to be lacking but was confirmed %d times", op, c.instances[op])
+		}
+	}
+}
+
+// words16 returns every 16-bit encoding of a compressed instruction.
+func words16() []uint32 {
+	var out []uint32
+	for raw := range uint32(1 << 16) {
+		if raw&3 != 3 {
+			out = append(out, raw)
+		}
+	}
+	return out
+}
+
+// words32 returns every combination of bits 31:20, 14:12 and 6:2 with the values of rd and rs1 given, but for the
+// prefixes of longer instructions.
+func words32(registers [][2]uint32) []uint32 {
+	out := make([]uint32, 0, len(registers)<<20)
+	for _, r := range registers {
+		for opcode := range uint32(32) {
+			if opcode&7 == 7 {
+				continue
+			}
+			for funct3 := range uint32(8) {
+				for high := range uint32(1 << 12) {
+					if testing.Short() && high*2654435761>>28 != 0 { // one in 16
+						continue
+					}
+					out = append(out, high<<20|r[1]<<15|funct3<<12|r[0]<<7|opcode<<2|3)
+				}
+			}
+		}
+	}
+	return out
+}
+
+// registerValues are the rd and rs1 of the sweep: zero is special in hints and moves, sp in compressed forms, even and
+// odd in pairs.
+var registerValues = [][2]uint32{{0, 0}, {10, 11}, {0, 31}, {15, 0}}
+
+func TestLongPrefixesAreIllegal(t *testing.T) {
+	for n := range uint32(1 << 20) {
+		raw := n<<12 | n>>8&0xf80 | 0x1f | n&0x60
+		if i := Decode(raw); i.Op != ILLEGAL || i.Len != 4 || i.Raw != raw {
+			t.Fatalf("%#x: %+v", raw, i)
+		}
+	}
+}
+
+func tool(t *testing.T, name, pkg string) string {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err != nil {
+		t.Skipf("%s is missing (Debian package %s)", name, pkg)
+	}
+	return path
+}
+
+// object makes an object file whose .text is the words, marked as made for the extensions of arch.
+func object(t *testing.T, arch string, words []uint32, size int) string {
+	t.Helper()
+	const pkg = "binutils-riscv64-linux-gnu"
+	as, objcopy := tool(t, "riscv64-linux-gnu-as", pkg), tool(t, "riscv64-linux-gnu-objcopy", pkg)
+	dir := t.TempDir()
+	raw := make([]byte, 0, len(words)*size)
+	for _, w := range words {
+		if size == 2 {
+			raw = binary.LittleEndian.AppendUint16(raw, uint16(w))
+		} else {
+			raw = binary.LittleEndian.AppendUint32(raw, w)
+		}
+	}
+	src, bin, obj := filepath.Join(dir, "a.s"), filepath.Join(dir, "a.bin"), filepath.Join(dir, "a.o")
+	if err := os.WriteFile(src, []byte("nop\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(bin, raw, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []*exec.Cmd{
+		exec.Command(as, "-march="+arch, "-o", obj, src),
+		exec.Command(objcopy, "--update-section", ".text="+bin, "--strip-all", obj),
+	} {
+		if msg, err := c.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %v\n%s", c, err, msg)
+		}
+	}
+	return obj
+}
+
+// disassembleWith runs a disassembler and hands each instruction's bytes and text on, in order.
+func disassembleWith(t *testing.T, each func(n int, text string), name string, args ...string) {
+	t.Helper()
+	cmd := exec.Command(name, args...)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(out)
+	n := 0
+	for lines.Scan() {
+		// "   4:\t00c58533          \tadd\ta0,a1,a2"
+		address, rest, ok := strings.Cut(lines.Text(), ":")
+		if !ok || strings.Trim(address, " 0123456789abcdef") != "" || strings.TrimSpace(address) == "" {
+			continue
+		}
+		each(n, rest)
+		n++
+	}
+	_, _ = io.Copy(io.Discard, out)
+	if err := cmd.Wait(); err != nil {
+		t.Fatalf("%s: %v\n%s", name, err, stderr.String())
+	}
+}
