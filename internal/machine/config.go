@@ -2,11 +2,12 @@ package machine
 
 import (
 	"fmt"
-	"io"
 
 	"doppel/internal/board"
+	"doppel/internal/device"
 	"doppel/internal/device/virtio"
 	"doppel/internal/entropy"
+	"doppel/internal/memory"
 	"doppel/internal/state"
 )
 
@@ -45,8 +46,9 @@ type Config struct {
 	// Virtio devices take the slots from 0 up; nil leaves a slot empty.
 	Virtio []virtio.Model
 
-	ConsoleIn  io.Reader // nil: no input
-	ConsoleOut io.Writer // nil: output is dropped
+	// Console is the far end of the serial line; nil drops output. It stays
+	// its owner's, and must not be closed before the machine.
+	Console device.Terminal
 
 	Entropy EntropySource // nil: the host's
 }
@@ -71,8 +73,8 @@ func (c *Config) validate() error {
 		return bad("CPUs", c.CPUs, "must be 1 to %d", MaxCPUs)
 	case c.Memory < MinMemory || c.Memory > MaxMemory:
 		return bad("Memory", c.Memory, "must be %d MiB to %d GiB", MinMemory>>20, uint64(MaxMemory)>>30)
-	case c.Memory%(1<<20) != 0:
-		return bad("Memory", c.Memory, "must be a whole number of MiB")
+	case c.Memory%memory.PageSize != 0:
+		return bad("Memory", c.Memory, "must be a multiple of 4 KiB")
 	case c.Engine != "" && c.Engine != "auto" && c.Engine != "interp":
 		return bad("Engine", c.Engine, "must be auto or interp")
 	case len(c.Virtio) > board.VirtioSlots:

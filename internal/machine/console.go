@@ -1,9 +1,10 @@
 package machine
 
 import (
-	"io"
 	"sync"
 	"time"
+
+	"doppel/internal/device"
 )
 
 const (
@@ -11,43 +12,96 @@ const (
 	consoleOutput = 64 << 10
 )
 
-// console joins the guest's serial line to a host reader and writer, each of
-// which may block: one goroutine and one bounded ring for each direction. A
-// guest that writes faster than the host reads finds the line busy; a host
-// that sends faster than the guest reads is not read from.
+// console joins the guest's serial line (and the SBI's console) to a terminal,
+// which may block. Output passes through a bounded ring and a goroutine that
+// writes: a guest that writes faster than the terminal takes finds the line
+// busy, and no vCPU waits. Input that the guest has not read yet stays here up
+// to a bound, and behind that with the terminal.
 //
 // Lock order: console.pokeMu, then UART.mu, then console.mu.
 type console struct {
+	terminal device.Terminal
+	uart     interface{ Poke() }
+
 	pokeMu sync.Mutex
 	paused bool
-	uart   interface{ Poke() }
 
 	mu      sync.Mutex
 	changed sync.Cond
 	in, out []byte // what waits
+	refused bool   // input was left with the terminal
 	starved bool   // the guest found the output full
+	writing bool   // the writer has bytes that are not out yet
 	closed  bool
-	failed  bool // the host's writer is gone: output is dropped
-	writing bool
+	lost    bool // the terminal does not take output any more: it is dropped
 }
 
-// newConsole returns a console that does nothing until start.
-func newConsole() *console {
-	c := &console{paused: true}
+// newConsole returns a console that passes nothing on until start. A nil
+// terminal drops output.
+func newConsole(t device.Terminal) *console {
+	c := &console{terminal: t, paused: true, lost: t == nil}
 	c.changed.L = &c.mu
 	return c
 }
 
-// start begins to read r and to write w, either of which may be nil.
-func (c *console) start(r io.Reader, w io.Writer) {
-	if w != nil {
-		go c.write(w)
-	} else {
-		c.fail()
+// start opens the way to and from the terminal.
+func (c *console) start() {
+	if c.terminal == nil {
+		return
 	}
-	if r != nil {
-		go c.read(r)
+	go c.write()
+	c.terminal.SetInput(c.typed)
+}
+
+// typed receives from the terminal.
+func (c *console) typed(p []byte) int {
+	c.mu.Lock()
+	n := min(len(p), consoleInput-len(c.in))
+	c.in = append(c.in, p[:n]...)
+	c.refused = n < len(p)
+	c.mu.Unlock()
+	if n > 0 {
+		c.poke()
 	}
+	return n
+}
+
+// write carries output to the terminal.
+func (c *console) write() {
+	var spare []byte
+	for {
+		c.mu.Lock()
+		c.writing = false
+		c.changed.Broadcast()
+		for len(c.out) == 0 && !c.closed {
+			c.changed.Wait()
+		}
+		p := c.out
+		c.out, c.writing = spare[:0], len(p) > 0
+		starved := c.starved
+		c.starved = false
+		c.mu.Unlock()
+		if len(p) == 0 {
+			return
+		}
+		if starved {
+			c.poke()
+		}
+		if _, err := c.terminal.Write(p); err != nil {
+			c.lose()
+			c.poke()
+			return
+		}
+		spare = p
+	}
+}
+
+// lose drops all output, from now on too.
+func (c *console) lose() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.lost, c.writing, c.out = true, false, nil
+	c.changed.Broadcast()
 }
 
 // poke tells the UART that there is input or room.
@@ -59,96 +113,11 @@ func (c *console) poke() {
 	}
 }
 
-// Pause returns when the UART is left alone.
-func (c *console) Pause() {
-	c.pokeMu.Lock()
-	defer c.pokeMu.Unlock()
-	c.paused = true
-}
-
-// Resume catches up on what came meanwhile.
-func (c *console) Resume() {
-	c.pokeMu.Lock()
-	defer c.pokeMu.Unlock()
-	c.paused = false
-	c.uart.Poke()
-}
-
-// fail drops all output, from now on too.
-func (c *console) fail() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.failed, c.writing, c.out = true, false, nil
-	c.changed.Broadcast()
-}
-
-func (c *console) read(r io.Reader) {
-	buf := make([]byte, consoleInput)
-	for {
-		n, err := r.Read(buf)
-		if !c.feed(buf[:n]) || err != nil {
-			return
-		}
-	}
-}
-
-// feed hands over p piece by piece as there is room; false once closed.
-func (c *console) feed(p []byte) bool {
-	for {
-		c.mu.Lock()
-		for len(c.in) == consoleInput && !c.closed {
-			c.changed.Wait()
-		}
-		n := min(len(p), consoleInput-len(c.in))
-		c.in = append(c.in, p[:n]...)
-		closed := c.closed
-		c.mu.Unlock()
-		if closed {
-			return false
-		}
-		if n > 0 {
-			c.poke()
-		}
-		if p = p[n:]; len(p) == 0 {
-			return true
-		}
-	}
-}
-
-func (c *console) write(w io.Writer) {
-	var buf []byte
-	for {
-		c.mu.Lock()
-		c.writing = false
-		c.changed.Broadcast()
-		for len(c.out) == 0 && !c.closed {
-			c.changed.Wait()
-		}
-		if len(c.out) == 0 {
-			c.mu.Unlock()
-			return
-		}
-		buf, c.out = c.out, buf[:0]
-		c.writing = true
-		starved := c.starved
-		c.starved = false
-		c.mu.Unlock()
-		if starved {
-			c.poke()
-		}
-		if _, err := w.Write(buf); err != nil {
-			c.fail()
-			c.poke()
-			return
-		}
-	}
-}
-
 // Output implements uart.Backend.
 func (c *console) Output(p []byte) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.failed || c.closed {
+	if c.lost || c.closed {
 		return len(p)
 	}
 	n := min(len(p), consoleOutput-len(c.out))
@@ -165,29 +134,49 @@ func (c *console) Output(p []byte) int {
 // Input implements uart.Backend.
 func (c *console) Input(p []byte) int {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	n := copy(p, c.in)
-	if n > 0 {
-		c.in = c.in[:copy(c.in, c.in[n:])]
-		c.changed.Broadcast()
+	c.in = c.in[:copy(c.in, c.in[n:])]
+	ready := c.refused && n > 0
+	c.refused = c.refused && !ready
+	c.mu.Unlock()
+	if ready {
+		c.terminal.InputReady()
 	}
 	return n
 }
 
-// flush waits until the host has everything, for at most limit.
+// Pause implements device.Worker: it returns when the UART is left alone.
+func (c *console) Pause() {
+	c.pokeMu.Lock()
+	defer c.pokeMu.Unlock()
+	c.paused = true
+}
+
+// Resume implements device.Worker; it catches up on what came meanwhile.
+func (c *console) Resume() {
+	c.pokeMu.Lock()
+	defer c.pokeMu.Unlock()
+	c.paused = false
+	c.uart.Poke()
+}
+
+// flush waits until the terminal has everything, for at most limit.
 func (c *console) flush(limit time.Duration) {
-	timeout := time.AfterFunc(limit, c.fail)
+	timeout := time.AfterFunc(limit, c.lose)
 	defer timeout.Stop()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for (len(c.out) > 0 || c.writing) && !c.failed {
+	for (len(c.out) > 0 || c.writing) && !c.lost {
 		c.changed.Wait()
 	}
 }
 
-// Close ends the goroutines, except one that is blocked in the host's reader
-// or writer: it ends when that returns.
+// Close implements device.Worker. The terminal is its owner's to close; a
+// write to it that is under way ends when the terminal lets it.
 func (c *console) Close() error {
+	if c.terminal != nil {
+		c.terminal.SetInput(nil)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.closed = true

@@ -88,28 +88,38 @@ type event struct {
 	err    error
 }
 
-// New builds a machine. It is as at power-on and nothing runs.
-func New(cfg Config) (_ *Machine, err error) {
-	if err := cfg.validate(); err != nil {
-		return nil, err
-	}
-	if cfg.Entropy == nil {
-		cfg.Entropy = entropy.Host{}
-	}
+// New builds a machine. It is as at power-on and nothing runs. The virtio
+// devices belong to it from here on, also if it fails.
+func New(cfg Config) (*Machine, error) {
 	m := &Machine{
 		cfg: cfg, mem: &memory.Space{}, clock: clock.NewHost(), entropy: cfg.Entropy, gate: newGate(),
-		console: newConsole(), budget: runBudget, events: make(chan event, 1), done: make(chan struct{}),
+		console: newConsole(cfg.Console), budget: runBudget, events: make(chan event, 1), done: make(chan struct{}),
 	}
-	if m.plan, err = newPlan(&m.cfg); err != nil {
-		return nil, err
+	if m.entropy == nil {
+		m.entropy = entropy.Host{}
 	}
-	if err := m.build(); err != nil {
-		return nil, errors.Join(err, m.release())
-	}
-	if err := m.load(); err != nil {
-		return nil, errors.Join(err, m.release())
+	if err := m.prepare(); err != nil {
+		for _, v := range cfg.Virtio {
+			if v != nil {
+				err = errors.Join(err, v.Close())
+			}
+		}
+		return nil, errors.Join(err, m.mem.Close())
 	}
 	return m, nil
+}
+
+func (m *Machine) prepare() (err error) {
+	if err = m.cfg.validate(); err != nil {
+		return err
+	}
+	if m.plan, err = newPlan(&m.cfg); err != nil {
+		return err
+	}
+	if err = m.build(); err != nil {
+		return err
+	}
+	return m.load()
 }
 
 // Status tells where the machine is in its life.
@@ -128,8 +138,8 @@ func (m *Machine) change(a action) error {
 	return err
 }
 
-// Run runs the machine until the guest ends it, the context ends, or the host
-// fails. It may be called once.
+// Run runs the machine until the guest ends it, the context ends (the error is
+// then the context's), or the host fails. It may be called once.
 func (m *Machine) Run(ctx context.Context) (Result, error) {
 	m.mu.Lock()
 	if err := m.change(actRun); err != nil {
@@ -141,7 +151,7 @@ func (m *Machine) Run(ctx context.Context) (Result, error) {
 	if want := len(m.vcpus) + 2; runtime.GOMAXPROCS(0) < want {
 		runtime.GOMAXPROCS(want)
 	}
-	m.console.start(m.cfg.ConsoleIn, m.cfg.ConsoleOut)
+	m.console.start()
 	m.clock.Resume()
 	m.console.Resume()
 	for _, v := range m.vcpus {
@@ -341,9 +351,8 @@ func (m *Machine) RestoreState(sections []state.Section) error {
 		return err
 	}
 	if err := state.RestoreAll(m.components(), sections); err != nil {
-		m.status = Stopped
+		m.status, m.err = Stopped, err
 		close(m.done)
-		m.err = err
 		return err
 	}
 	return nil

@@ -3,7 +3,6 @@ package machine
 import (
 	"bytes"
 	"context"
-	"io"
 	"strings"
 	"sync"
 	"testing"
@@ -13,23 +12,53 @@ import (
 	"doppel/internal/riscv/asm"
 )
 
-// output collects what a guest prints; any goroutine may look at it.
-type output struct {
-	mu sync.Mutex
-	b  bytes.Buffer
+// terminal is a device.Terminal that a test types on and reads from.
+type terminal struct {
+	mu    sync.Mutex
+	out   bytes.Buffer
+	in    []byte
+	input func([]byte) int
 }
 
-func (o *output) Write(p []byte) (int, error) {
+func (o *terminal) Write(p []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.b.Write(p)
+	return o.out.Write(p)
 }
 
-func (o *output) String() string {
+func (o *terminal) String() string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.b.String()
+	return o.out.String()
 }
+
+func (o *terminal) SetInput(fn func([]byte) int) {
+	o.mu.Lock()
+	o.input = fn
+	o.mu.Unlock()
+	o.InputReady()
+}
+
+// InputReady offers on a goroutine of its own, as the contract asks.
+func (o *terminal) InputReady() { go o.offer() }
+
+func (o *terminal) offer() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.input != nil && len(o.in) > 0 {
+		o.in = o.in[o.input(o.in):]
+	}
+}
+
+func (o *terminal) enter(text string) {
+	o.mu.Lock()
+	o.in = append(o.in, text...)
+	o.mu.Unlock()
+	o.offer()
+}
+
+func (o *terminal) Size() (columns, rows uint16) { return 80, 24 }
+func (o *terminal) SetResize(func())             {}
 
 // bare assembles src for 0x80000000, where it starts in M-mode.
 func bare(t *testing.T, src string) Config {
@@ -44,8 +73,8 @@ func bare(t *testing.T, src string) Config {
 // run runs a machine to its end and returns what it printed.
 func run(t *testing.T, cfg Config) (Result, string) {
 	t.Helper()
-	var out output
-	cfg.ConsoleOut = &out
+	var out terminal
+	cfg.Console = &out
 	m, err := New(cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -92,5 +121,3 @@ func TestHello(t *testing.T) {
 		}
 	}
 }
-
-var _ = io.Discard

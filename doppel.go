@@ -1,0 +1,196 @@
+// Package doppel runs whole, unmodified operating systems inside a Go program:
+//
+//	m, err := doppel.New(doppel.Config{Kernel: "Image", Append: "console=ttyS0", Console: doppel.Stream(os.Stdin, os.Stdout)})
+//	...
+//	defer m.Close()
+//	result, err := m.Run(ctx)
+//
+// A machine is a RISC-V RV64GC computer on the board that QEMU calls virt. A
+// Config without a kernel and a firmware boots the small guest that is part of
+// the package.
+//
+// The methods of a Machine may be called from any goroutine. A machine lives
+// until Close, whatever its guest does; nothing that a guest does panics or
+// ends the program around it.
+package doppel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"doppel/internal/backend/block"
+	"doppel/internal/device/virtio"
+	"doppel/internal/entropy"
+	"doppel/internal/guest"
+	"doppel/internal/machine"
+)
+
+// Machine is one machine.
+type Machine struct{ m *machine.Machine }
+
+// StatusError says that a method cannot be used now, such as Resume on a
+// machine that was closed.
+type StatusError = machine.StatusError
+
+// Status is where a machine is in its life.
+type Status = machine.Status
+
+// The statuses.
+const (
+	Created = machine.Created
+	Running = machine.Running
+	Paused  = machine.Paused
+	Stopped = machine.Stopped
+	Closed  = machine.Closed
+)
+
+// Result is how a guest ended: by itself (PowerOff), through the test
+// finisher with a code (Finished), or because Run's context or Close ended it
+// (Halted).
+type Result = machine.Result
+
+// Reason is the kind of a Result.
+type Reason = machine.Reason
+
+// The reasons.
+const (
+	PowerOff = machine.PowerOff
+	Finished = machine.Finished
+	Halted   = machine.Halted
+)
+
+// Stats counts what a machine has done.
+type Stats = machine.Stats
+
+const (
+	defaultMemory = 512 << 20
+	defaultCPUs   = 1
+	firmwareNone  = "none"
+)
+
+// New builds a machine: files are read, disks opened and ports bound. Nothing
+// runs before Run.
+func New(cfg Config) (*Machine, error) {
+	mc, err := cfg.machine()
+	if err != nil {
+		return nil, err
+	}
+	if mc.Virtio, err = cfg.devices(mc.Entropy); err != nil {
+		return nil, err
+	}
+	m, err := machine.New(*mc)
+	if err != nil {
+		return nil, configError(err)
+	}
+	return &Machine{m}, nil
+}
+
+// configError turns the machine's kind of error into the package's.
+func configError(err error) error {
+	var e *machine.ConfigError
+	if errors.As(err, &e) {
+		return &ConfigError{e.Field, e.Value, e.Why}
+	}
+	return err
+}
+
+// machine translates what is not a device.
+func (cfg *Config) machine() (*machine.Config, error) {
+	mc := &machine.Config{
+		Memory: cfg.Memory, CPUs: cfg.CPUs, Engine: cfg.Engine, Append: cfg.Append,
+		Bare: cfg.Firmware == firmwareNone, Entropy: entropy.Host{},
+	}
+	if mc.Memory == 0 {
+		mc.Memory = defaultMemory
+	}
+	if mc.CPUs == 0 {
+		mc.CPUs = defaultCPUs
+	}
+	if cfg.Seed != nil {
+		mc.Entropy = entropy.NewSeeded(*cfg.Seed)
+	}
+	if cfg.Console != nil {
+		mc.Console = cfg.serial()
+	}
+	if err := cfg.readFiles(mc); err != nil {
+		return nil, err
+	}
+	return mc, nil
+}
+
+func (cfg *Config) readFiles(mc *machine.Config) error {
+	if cfg.Kernel == "" && (cfg.Firmware == "" || mc.Bare) {
+		if cfg.Initrd != "" || len(cfg.Disks) > 0 || mc.Bare {
+			return &ConfigError{Field: "Kernel", Value: "(none)", Reason: "a kernel or a firmware is needed to use a disk, an initrd or a bare start"}
+		}
+		mc.Kernel = machine.File{Name: "embedded guest", Data: guest.Image()}
+		return nil
+	}
+	for _, f := range []struct {
+		field, path string
+		to          *machine.File
+	}{{"Kernel", cfg.Kernel, &mc.Kernel}, {"Initrd", cfg.Initrd, &mc.Initrd}, {"Firmware", cfg.Firmware, &mc.Firmware}} {
+		if f.path == "" || f.to == &mc.Firmware && mc.Bare {
+			continue
+		}
+		data, err := readFile(f.path, mc.Memory)
+		if err != nil {
+			return &ConfigError{Field: f.field, Value: f.path, Reason: err.Error()}
+		}
+		*f.to = machine.File{Name: f.path, Data: data}
+	}
+	return nil
+}
+
+// openDisk opens a disk's file.
+func openDisk(d Disk) (virtio.Model, error) {
+	mode := block.ReadWrite
+	switch {
+	case d.Ephemeral:
+		mode = block.Ephemeral
+	case d.ReadOnly:
+		mode = block.ReadOnly
+	}
+	disk, err := block.Open(d.Path, mode)
+	if err != nil {
+		return nil, err
+	}
+	return newBlock(disk), nil
+}
+
+// Run starts the machine and waits until the guest ends it, the host fails or
+// ctx is done; the error is then that of ctx. It may be called once.
+func (m *Machine) Run(ctx context.Context) (Result, error) { return m.m.Run(ctx) }
+
+// Pause stops the guest between two instructions. Its clock stands still too.
+func (m *Machine) Pause() error { return m.m.Pause() }
+
+// Resume lets a paused guest go on.
+func (m *Machine) Resume() error { return m.m.Resume() }
+
+// Reset restarts the guest, as its own reboot does.
+func (m *Machine) Reset() error { return m.m.Reset() }
+
+// Status tells where the machine is in its life.
+func (m *Machine) Status() Status { return m.m.Status() }
+
+// Stats counts what the machine has done so far.
+func (m *Machine) Stats() Stats { return m.m.Stats() }
+
+// Save writes the state of a paused or stopped machine, its memory included.
+// What is on disks is not part of it.
+func (m *Machine) Save(w io.Writer) error { return m.m.Save(w) }
+
+// Restore reads what Save wrote into a new machine of the same Config, before
+// Run. After an error the machine can only be closed.
+func (m *Machine) Restore(r io.Reader) error { return m.m.Restore(r) }
+
+// Close ends the guest and releases everything. It may be called twice.
+func (m *Machine) Close() error {
+	if err := m.m.Close(); err != nil {
+		return fmt.Errorf("close machine: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,39 @@
+package doppel
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+)
+
+// readFile reads a kernel, an initrd or a firmware: no more than the guest
+// has memory for.
+func readFile(path string, memory uint64) ([]byte, error) {
+	f, err := os.Open(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, errors.New("there is no such file")
+	case errors.Is(err, fs.ErrPermission):
+		return nil, errors.New("permission to read it is denied")
+	case err != nil:
+		return nil, err
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err != nil {
+		return nil, err
+	} else if !info.Mode().IsRegular() {
+		return nil, errors.New("is not a regular file")
+	}
+	data, err := io.ReadAll(io.LimitReader(f, int64(memory)+1))
+	switch {
+	case err != nil:
+		return nil, err
+	case len(data) == 0:
+		return nil, errors.New("is empty")
+	case uint64(len(data)) > memory:
+		return nil, fmt.Errorf("is larger than the machine's memory of %d MiB: give the machine more memory", memory>>20)
+	}
+	return data, nil
+}
