@@ -1,0 +1,201 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"doppel"
+	"doppel/internal/backend/terminal"
+	"doppel/internal/image"
+	"doppel/internal/image/store"
+)
+
+type runFlags struct {
+	kernel, initrd, append, firmware string
+	memory                           string
+	cpus                             int
+	disks, publish                   []string
+	ephemeral                        bool
+	net, engine, console             string
+	seed                             uint64
+}
+
+func runCommand() *cobra.Command {
+	var f runFlags
+	cmd := &cobra.Command{
+		Use:   "run [IMAGE]",
+		Short: "Run a machine in this terminal until the guest powers off",
+		Long: `Run a machine: an image of the store, a kernel of your own, or, with neither,
+the small guest inside this program. An image debian:SUITE that is not in the
+store is built first; any other is made by doppel image.
+
+The console is this terminal. Keys: Ctrl-A x quits, Ctrl-A h lists the keys.
+Without a terminal, standard input and output are the console as they are, so
+that a run can be piped and scripted.
+
+A kernel is an Image (plain, or compressed with gzip, zstd or xz), an EFI zboot
+vmlinuz, or an ELF file; each is recognised by its content. It starts in
+supervisor mode on the built-in SBI, or under --firmware, which starts in
+machine mode; an ELF file linked to the start of RAM (0x80000000) starts in
+machine mode by itself.
+
+Exit status: 0 when the guest powers off (or you quit), 1 when the host fails,
+2 when the command line is wrong; a pass or fail status that the guest writes
+to the test finisher is passed on.`,
+		Example: `  doppel run
+  doppel run debian:trixie --cpus 4 --memory 1G
+  doppel run debian:trixie --publish 8080:80 --ephemeral
+  doppel run --kernel vmlinuz --initrd initrd.gz --append "console=ttyS0"
+  doppel run --firmware fw_dynamic.bin --kernel u-boot.bin --disk disk.raw,ephemeral
+  echo poweroff | doppel run`,
+		Args: arguments(0, 1, "one image at most"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			name := ""
+			if len(args) == 1 {
+				name = args[0]
+			}
+			return run(cmd, f, name)
+		},
+	}
+	fl := cmd.Flags()
+	fl.StringVar(&f.kernel, "kernel", "", "kernel `FILE`")
+	fl.StringVar(&f.initrd, "initrd", "", "initial RAM disk `FILE`")
+	fl.StringVar(&f.append, "append", "", "kernel command `LINE`; for an image, added to its own")
+	fl.StringVar(&f.firmware, "firmware", "", "machine-mode firmware `FILE`, such as OpenSBI")
+	fl.StringVar(&f.memory, "memory", "512M", "`SIZE` of RAM")
+	fl.IntVar(&f.cpus, "cpus", 1, "number `N` of harts")
+	fl.StringArrayVar(&f.disks, "disk", nil, "raw disk image `FILE[,ro][,ephemeral]`; may be repeated")
+	fl.BoolVar(&f.ephemeral, "ephemeral", false, "leave the image's own disk untouched: writes end with the machine")
+	fl.StringVar(&f.net, "net", "user", "network: `user|none`")
+	fl.StringArrayVar(&f.publish, "publish", nil, "forward a host port: `[ADDR:]HOST:GUEST[/udp]`; may be repeated")
+	fl.StringVar(&f.engine, "engine", "auto", "processor: `auto|interp`")
+	fl.StringVar(&f.console, "console", "stdio", "console: `stdio|pty|unix:PATH|none`")
+	fl.Uint64Var(&f.seed, "seed", 0, "make the guest's random numbers repeatable with seed `N`")
+	return cmd
+}
+
+func run(cmd *cobra.Command, f runFlags, name string) error {
+	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+	cfg, err := f.config(cmd)
+	if err != nil {
+		return err
+	}
+	if name != "" {
+		release, err := f.addImage(ctx, &cfg, name)
+		if err != nil {
+			return err
+		}
+		defer release()
+	}
+	ctx, quit := context.WithCancel(ctx)
+	defer quit()
+	console, err := terminal.Open(f.console, terminal.Options{Quit: quit})
+	if err != nil {
+		return usageError{err}
+	}
+	defer console.Close()
+	cfg.Console = console
+	m, err := doppel.New(cfg)
+	if err != nil {
+		return err
+	}
+	result, err := m.Run(ctx)
+	if closeErr := m.Close(); err == nil {
+		err = closeErr
+	}
+	if err != nil {
+		return err
+	}
+	return passOn(result.Code)
+}
+
+// passOn makes the guest's fail code an exit status; what does not fit in one
+// must not look like a pass.
+func passOn(code int) error {
+	switch {
+	case code == 0:
+		return nil
+	case code < 0 || code > 255:
+		return guestStatus(255)
+	}
+	return guestStatus(code)
+}
+
+func (f *runFlags) config(cmd *cobra.Command) (doppel.Config, error) {
+	cfg := doppel.Config{
+		Kernel: f.kernel, Initrd: f.initrd, Append: f.append, Firmware: f.firmware,
+		CPUs: f.cpus, Net: f.net, Engine: f.engine,
+	}
+	var err error
+	if cfg.Memory, err = doppel.ParseSize(f.memory); err != nil {
+		return cfg, usageError{fmt.Errorf("--memory: %w", err)}
+	}
+	if f.cpus < 1 {
+		return cfg, usageError{fmt.Errorf("--cpus %d: want 1 to %d", f.cpus, doppel.MaxCPUs)}
+	}
+	for _, s := range f.disks {
+		d, err := doppel.ParseDisk(s)
+		if err != nil {
+			return cfg, err
+		}
+		cfg.Disks = append(cfg.Disks, d)
+	}
+	for _, s := range f.publish {
+		p, err := doppel.ParsePublish(s)
+		if err != nil {
+			return cfg, err
+		}
+		cfg.Publish = append(cfg.Publish, p)
+	}
+	if cmd.Flags().Changed("seed") {
+		cfg.Seed = &f.seed
+	}
+	return cfg, nil
+}
+
+// addImage gives the configuration an image's kernel and disk. The caller
+// releases the image after the machine has ended.
+func (f *runFlags) addImage(ctx context.Context, cfg *doppel.Config, name string) (release func(), err error) {
+	for flag, value := range map[string]string{"--kernel": f.kernel, "--initrd": f.initrd, "--firmware": f.firmware} {
+		if value != "" {
+			return nil, usageError{fmt.Errorf("%s %q: an image brings its own; leave the flag or IMAGE out", flag, value)}
+		}
+	}
+	s, err := openStore()
+	if err != nil {
+		return nil, err
+	}
+	img, err := s.Get(name)
+	if errors.Is(err, store.ErrNotFound) {
+		suite, ok := strings.CutPrefix(name, "debian:")
+		if !ok {
+			return nil, usageError{err}
+		}
+		img, err = buildDebian(ctx, image.BuildOptions{Suite: suite, Store: s})
+	}
+	if err != nil {
+		return nil, err
+	}
+	if img.KernelPath() == "" {
+		return nil, fmt.Errorf("image %q has no kernel; remove it and make it again", name)
+	}
+	cfg.Kernel, cfg.Initrd = img.KernelPath(), img.InitrdPath()
+	cfg.Append = strings.TrimSpace(img.Append + " " + f.append)
+	cfg.Disks = append([]doppel.Disk{{Path: img.Disk(), Ephemeral: f.ephemeral}}, cfg.Disks...)
+	if f.ephemeral {
+		return func() {}, nil
+	}
+	use, err := img.Use()
+	if err != nil {
+		return nil, err
+	}
+	return func() { use.Unlock() }, nil
+}
