@@ -108,10 +108,10 @@ func run(cmd *cobra.Command, f runFlags, name string) error {
 		return err
 	}
 	result, err := m.Run(ctx)
-	if closeErr := m.Close(); err == nil {
-		err = closeErr
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		err = nil // the user quit, or a signal asked for it
 	}
-	if err != nil {
+	if err := errors.Join(err, m.Close()); err != nil {
 		return err
 	}
 	return passOn(result.Code)

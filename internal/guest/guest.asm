@@ -13,7 +13,6 @@
 .equ UART_RBR,      0               # receive buffer (read)
 .equ UART_THR,      0               # transmit holding (write)
 .equ UART_IER,      1               # interrupt enable; bit 0: data received
-.equ UART_FCR,      2               # FIFO control; bit 0: enable
 .equ UART_LSR,      5               # line status; bit 0: data, bit 5: THR empty
 .equ UART_IRQ,      10
 
@@ -340,8 +339,8 @@ show_console:
         sw      zero, 0(s2)                 # threshold 0
         li      t0, UART
         li      t1, 1
-        sb      t1, UART_FCR(t0)
-        sb      t1, UART_IER(t0)
+        sb      t1, UART_IER(t0)            # FIFOs stay off: turning them on
+                                            # would drop a byte that waits
         csrsi   sstatus, SSTATUS_SIE
         la      a0, msg_ok
         call    puts
