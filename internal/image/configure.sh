@@ -74,4 +74,6 @@ passwd -d root >/dev/null || finish "failed: passwd -d root"
 rm -f /usr/sbin/policy-rc.d /var/lib/dbus/machine-id /var/lib/systemd/random-seed /etc/ssh/ssh_host_*
 rm -f /var/log/dpkg.log /var/log/alternatives.log /var/lib/dpkg/*-old /etc/passwd- /etc/shadow- /etc/group- /etc/gshadow-
 rm -rf @SELF@
+# All is up to date: without these the first boot would rebuild caches (systemd.unit(5), ConditionNeedsUpdate).
+touch /etc/.updated /var/.updated
 finish ok

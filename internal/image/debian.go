@@ -152,7 +152,11 @@ func (b *builder) build(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	t, err := b.assemble(opened[:n], k)
+	index, err := k.index(ctx, b.o.CacheDir, kernelPkg.SHA256, b.o.Progress)
+	if err != nil {
+		return err
+	}
+	t, err := b.assemble(opened[:n], k, index)
 	if err != nil {
 		return err
 	}
@@ -316,7 +320,7 @@ func unpackOne(ctx context.Context, path string, sp *tree.Spool) (*unpacked, err
 }
 
 // assemble merges the packages into one tree.
-func (b *builder) assemble(packages []*unpacked, k *kernel) (*tree.Tree, error) {
+func (b *builder) assemble(packages []*unpacked, k *kernel, index map[string][]byte) (*tree.Tree, error) {
 	t := tree.New(b.spool)
 	// The links of the merged /usr come first, so that no package makes a folder in their place.
 	for _, name := range []string{"bin", "sbin", "lib"} {
@@ -348,6 +352,11 @@ func (b *builder) assemble(packages []*unpacked, k *kernel) (*tree.Tree, error) 
 	for _, e := range k.modules {
 		if err := t.Apply(e, o); err != nil {
 			return nil, fmt.Errorf("kernel %s: %w", k.version, err)
+		}
+	}
+	for name, data := range index {
+		if err := t.WriteFile("usr/lib/modules/"+k.version+"/"+name, 0o644, data); err != nil {
+			return nil, err
 		}
 	}
 	if err := guestFiles(t, b.o.Mirror, b.o.Suite); err != nil {

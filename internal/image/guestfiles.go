@@ -43,6 +43,14 @@ func guestFiles(t *tree.Tree, mirror, suite string) error {
 		{units + "dpkg-db-backup.timer", "/dev/null"},
 		{units + "e2scrub_all.timer", "/dev/null"},
 		{units + "getty@tty1.service", "/dev/null"},
+		// Modules for hardware that the board does not have, or that load by themselves when asked for.
+		{units + "modprobe@drm.service", "/dev/null"},
+		{units + "modprobe@efi_pstore.service", "/dev/null"},
+		{units + "modprobe@fuse.service", "/dev/null"},
+		{units + "modprobe@configfs.service", "/dev/null"},
+		{units + "sys-fs-fuse-connections.mount", "/dev/null"},
+		{units + "sys-kernel-config.mount", "/dev/null"},
+		{units + "proc-sys-fs-binfmt_misc.automount", "/dev/null"},
 		{"etc/resolv.conf", "/run/doppel/resolv.conf"},
 	}
 	for _, l := range links {
