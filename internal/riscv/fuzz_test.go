@@ -11,6 +11,7 @@ func FuzzDecode(f *testing.F) {
 	for _, s := range cspecs {
 		f.Add(uint32(s.match | s.nonzero))
 	}
+	f.Add(uint32(0x0100010f))
 	f.Fuzz(func(t *testing.T, raw uint32) { checkDecode(t, raw) })
 }
 
@@ -41,7 +42,8 @@ func checkDecode(t *testing.T, raw uint32) {
 		}
 		again := Decode(encoded)
 		again.Raw, again.Len = i.Raw, i.Len
-		if again != i {
+		// With the reserved rd or rs1 not zero it is not PAUSE but the FENCE that PAUSE is a case of.
+		if again != i && !(i.Op == FENCE && again.Op == PAUSE) {
 			t.Fatalf("%#x: %+v encodes to %#x: %+v", raw, i, encoded, again)
 		}
 	}
