@@ -47,8 +47,8 @@ func (s *cspec) hint(i Inst) bool {
 // cannot be encoded.
 func (s *cspec) encode(i Inst) (uint16, bool) {
 	raw := s.match | s.pack(i)
-	got := decodeCompressed(raw)
-	ok := cLookup(raw) == s && got.Op == i.Op && got.Imm == i.Imm && got.Rd == i.Rd && got.Rs1 == i.Rs1 && got.Rs2 == i.Rs2
+	got, row := decodeCompressed(raw), cLookup(raw)
+	ok := row != nil && row.kind == s.kind && got.Op == i.Op && got.Imm == i.Imm && got.Rd == i.Rd && got.Rs1 == i.Rs1 && got.Rs2 == i.Rs2
 	return raw, ok
 }
 

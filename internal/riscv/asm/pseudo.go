@@ -2,6 +2,7 @@ package asm
 
 import (
 	"fmt"
+	"sort"
 	"strconv"
 	"strings"
 
@@ -142,7 +143,7 @@ func pseudoUsage(name string) string {
 func unknown(name string) error {
 	var near []string
 	consider := func(s string) {
-		if len(near) < 3 && oneEdit(name, s) {
+		if oneEdit(name, s) {
 			near = append(near, s)
 		}
 	}
@@ -155,7 +156,8 @@ func unknown(name string) error {
 	if near == nil {
 		return fmt.Errorf("there is no instruction, directive or macro %q", shorten(name))
 	}
-	return fmt.Errorf("there is no instruction, directive or macro %q; was %s meant?", name, strings.Join(near, " or "))
+	sort.Strings(near)
+	return fmt.Errorf("there is no instruction, directive or macro %q; was %s meant?", name, strings.Join(near[:min(3, len(near))], " or "))
 }
 
 // oneEdit reports whether one inserted, removed or changed letter, or two exchanged ones, make a into b.
