@@ -9,7 +9,6 @@ package cputest
 
 import (
 	"encoding/binary"
-	"testing"
 	"time"
 
 	"doppel/internal/clock"
@@ -46,12 +45,14 @@ func (noTimer) Stop()      {}
 
 // Machine is memory and harts, without devices.
 type Machine struct {
-	T     testing.TB
+	T     TB
 	Mem   *memory.Space
 	RAM   *memory.Region
 	CPUs  []Engine
 	Clock *Still
 	Prog  *asm.Program
+
+	tables uint64 // pages at the end of RAM that hold page tables
 }
 
 // Options say what NewMachine makes; the zero value is one hart in M-mode.
@@ -63,7 +64,7 @@ type Options struct {
 
 // NewMachine assembles src for Base, loads it, and points every hart at its
 // start with its number in a0. The test's end frees the memory.
-func NewMachine(t testing.TB, newEngine New, src string, o Options) *Machine {
+func NewMachine(t TB, newEngine New, src string, o Options) *Machine {
 	t.Helper()
 	if o.RAM == 0 {
 		o.RAM = 16 << 20
@@ -71,7 +72,7 @@ func NewMachine(t testing.TB, newEngine New, src string, o Options) *Machine {
 	m := &Machine{T: t, Mem: new(memory.Space), Clock: new(Still)}
 	ram, err := m.Mem.Add(memory.RAM, "ram", Base, o.RAM)
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("%v", err)
 	}
 	t.Cleanup(func() { m.Mem.Close() })
 	m.RAM = ram
@@ -109,19 +110,4 @@ func (m *Machine) U64(addr uint64) uint64 {
 // SetU64 writes RAM.
 func (m *Machine) SetU64(addr, v uint64) {
 	binary.LittleEndian.PutUint64(m.RAM.Bytes()[addr-Base:], v)
-}
-
-// RunTo runs the first hart until pc is at the label, in steps of a bounded
-// number of instructions, or fails.
-func (m *Machine) RunTo(label string, limit uint64) {
-	m.T.Helper()
-	c, at := m.CPUs[0], m.Sym(label)
-	for n := uint64(0); c.Hart().PC != at; n++ {
-		if n == limit {
-			m.T.Fatalf("pc is %#x after %d instructions, never %s", c.Hart().PC, limit, label)
-		}
-		if e := c.Run(1); e.Reason != cpu.ExitBudget {
-			m.T.Fatalf("exit %v at pc %#x (%v)", e.Reason, c.Hart().PC, e.Err)
-		}
-	}
 }
