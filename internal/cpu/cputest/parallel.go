@@ -207,8 +207,8 @@ func checkParallelCode(t TB, newEngine New) {
 	li s0, 1
 	li s1, 5000
 	bnez a0, reader
-writer:	slli t0, s0, 20
-	li t1, 0x513		# li a0, version
+writer:	slli t0, s0, 12
+	li t1, 0x537		# lui a0, version
 	or t0, t0, t1
 	sw t0, 0(a3)
 	fence rw, rw
@@ -227,6 +227,7 @@ reader:	ld t0, 0(a1)
 3:	fence r, rw
 	fence.i
 	call sub
+	srli a0, a0, 12
 	beq a0, s0, 4f
 	sd a0, 0(a4)
 4:	sd s0, 0(a2)
