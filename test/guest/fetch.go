@@ -1,0 +1,217 @@
+package guest
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"doppel/internal/image"
+	"doppel/internal/image/apt"
+	"doppel/internal/image/deb"
+	"doppel/internal/image/fetch"
+	"doppel/internal/image/kmod"
+	"doppel/internal/image/tree"
+)
+
+// spoolLimit bounds the unpacked packages.
+const spoolLimit = 4 << 30
+
+// modules are what tests may load; what each needs comes with it.
+var modules = []string{"virtio_mmio", "virtio_blk", "ext4", "virtio_net", "af_packet", "virtio_rng"}
+
+// fetchAll fills dir with the files and their list.
+func fetchAll(ctx context.Context, dir string) error {
+	archive, err := openArchive(ctx)
+	if err != nil {
+		return err
+	}
+	kernel, err := kernelName(archive.Index)
+	if err != nil {
+		return err
+	}
+	sp, err := tree.NewSpool(dir, spoolLimit)
+	if err != nil {
+		return err
+	}
+	defer sp.Close()
+	x := &extractor{ctx: ctx, archive: archive, spool: sp, dir: dir}
+	f := &Files{}
+	sbi, uboot := "usr/lib/riscv64-linux-gnu/opensbi/generic/", "usr/lib/u-boot/"
+	for _, p := range []struct {
+		name  string
+		files map[string]*string
+	}{
+		{"busybox-static", map[string]*string{"usr/bin/busybox": &f.Busybox}},
+		{"opensbi", map[string]*string{sbi + "fw_dynamic.bin": &f.DynamicBin, sbi + "fw_dynamic.elf": &f.DynamicELF,
+			sbi + "fw_jump.bin": &f.JumpBin, sbi + "fw_jump.elf": &f.JumpELF}},
+		{"u-boot-qemu", map[string]*string{uboot + "qemu-riscv64/u-boot.bin": &f.UBootM, uboot + "qemu-riscv64/uboot.elf": &f.UBootMELF,
+			uboot + "qemu-riscv64_smode/u-boot.bin": &f.UBootS, uboot + "qemu-riscv64_smode/uboot.elf": &f.UBootSELF}},
+		{kernel, nil},
+	} {
+		entries, err := x.unpack(p.name)
+		if err != nil {
+			return fmt.Errorf("package %s: %w", p.name, err)
+		}
+		if p.name == kernel {
+			err = x.kernel(entries, f)
+		} else {
+			err = x.files(p.name, entries, p.files)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	data, err := json.MarshalIndent(f, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, listFile), append(data, '\n'), 0o644)
+}
+
+// openArchive opens the host's own mirror.
+func openArchive(ctx context.Context) (*apt.Archive, error) {
+	src, err := apt.HostMirror("/")
+	if err != nil {
+		return nil, err
+	}
+	keys, err := apt.LoadKeyrings(append(slices.Clone(src.SignedBy), apt.HostKeyrings("/")...))
+	if err != nil {
+		return nil, err
+	}
+	mirror, err := apt.CheckMirror(src.URI)
+	if err != nil {
+		return nil, err
+	}
+	dir, err := image.CacheDir()
+	if err != nil {
+		return nil, err
+	}
+	cache, err := fetch.Open(dir, fetch.NewClient(apt.HostProxy()))
+	if err != nil {
+		return nil, err
+	}
+	return apt.Open(ctx, cache, mirror, Suite, "riscv64", keys, func(int64) {})
+}
+
+// kernelName finds the package that the kernel's metapackage stands for.
+func kernelName(x *apt.Index) (string, error) {
+	meta := x.Lookup("linux-image-riscv64")
+	if meta == nil {
+		return "", fmt.Errorf("suite %s has no package linux-image-riscv64", Suite)
+	}
+	groups, err := deb.ParseRelations(meta.Depends)
+	if err != nil {
+		return "", err
+	}
+	for _, g := range groups {
+		if strings.HasPrefix(g[0].Name, "linux-image-") {
+			return g[0].Name, nil
+		}
+	}
+	return "", fmt.Errorf("package linux-image-riscv64 depends on no kernel: %s", meta.Depends)
+}
+
+type extractor struct {
+	ctx     context.Context
+	archive *apt.Archive
+	spool   *tree.Spool
+	dir     string
+}
+
+// unpack gives the files of a package by their names, without a leading slash.
+func (x *extractor) unpack(name string) (map[string]tree.Content, error) {
+	p := x.archive.Index.Lookup(name)
+	if p == nil {
+		return nil, fmt.Errorf("suite %s has no such package", Suite)
+	}
+	file, err := x.archive.Fetch(x.ctx, p, func(int64) {})
+	if err != nil {
+		return nil, err
+	}
+	r, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	d, err := deb.Open(r)
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	entries := map[string]tree.Content{}
+	err = tree.ReadTar(x.ctx, d.Data(), x.spool, func(e tree.Entry) error {
+		if e.Data.Size > 0 {
+			entries[strings.TrimPrefix(path.Clean("/"+e.Header.Name), "/")] = e.Data
+		}
+		return nil
+	})
+	return entries, err
+}
+
+// files writes some files of a package and notes where each is.
+func (x *extractor) files(pkg string, entries map[string]tree.Content, want map[string]*string) error {
+	for name, to := range want {
+		c, ok := entries[name]
+		if !ok {
+			return fmt.Errorf("package %s has no file %s", pkg, name)
+		}
+		*to = pkg + "-" + strings.ReplaceAll(strings.TrimPrefix(name, "usr/lib/"), "/", "-")
+		data, err := io.ReadAll(x.spool.Reader(c))
+		if err == nil {
+			err = os.WriteFile(filepath.Join(x.dir, *to), data, 0o644)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// kernel writes the kernel and its modules in the order of loading.
+func (x *extractor) kernel(entries map[string]tree.Content, f *Files) error {
+	byName := map[string]string{}
+	for name := range entries {
+		if version, ok := strings.CutPrefix(name, "boot/vmlinux-"); ok {
+			f.Version = version
+			if err := x.files("linux", entries, map[string]*string{name: &f.Kernel}); err != nil {
+				return err
+			}
+		}
+		if kmod.IsModule(name) {
+			byName[kmod.NameOf(name)] = name
+		}
+	}
+	if f.Kernel == "" {
+		return fmt.Errorf("the kernel's package holds no boot/vmlinux-VERSION")
+	}
+	bodies := map[string][]byte{}
+	order, err := kmod.Order(modules, func(name string) (*kmod.Module, error) {
+		file, ok := byName[name]
+		if !ok {
+			return nil, kmod.ErrMissing
+		}
+		data, err := kmod.Read(x.spool.Reader(entries[file]))
+		if err != nil {
+			return nil, err
+		}
+		bodies[name] = data
+		return kmod.Parse(file, data)
+	})
+	if err != nil {
+		return err
+	}
+	for _, m := range order {
+		name := m.Name + ".ko"
+		if err := os.WriteFile(filepath.Join(x.dir, name), bodies[m.Name], 0o644); err != nil {
+			return err
+		}
+		f.Modules = append(f.Modules, name)
+	}
+	return nil
+}
