@@ -61,6 +61,9 @@ func TestRequestFlush(t *testing.T) {
 		if m.rec.tlb != nil {
 			t.Errorf("%s: served twice", c.what)
 		}
+		if m.Flushed(m.RequestFlush(Fence{})) {
+			t.Errorf("%s: the next request counts as served", c.what)
+		}
 	}
 }
 
@@ -108,19 +111,32 @@ func TestShootdownRace(t *testing.T) {
 	run := func(h *Hart, c *cache, rng *rand.Rand) {
 		h.Enter()
 		defer h.Leave()
-		for range rng.IntN(50) {
+		for range rng.IntN(10) {
 			if h.Attention.Load() != 0 {
 				h.Poll()
 			}
-			// One instruction: valid is read first, so that a withdrawal
-			// that ends meanwhile does not count.
-			low := valid.Load()
-			if c.version == 0 {
-				c.version = table.Load()
+			for range 5 { // a block of instructions, between which nothing is polled
+				// valid is read first, so that a withdrawal that ends
+				// meanwhile does not count.
+				low := valid.Load()
+				if c.version == 0 {
+					c.version = table.Load()
+				}
+				if c.version < low {
+					t.Errorf("hart %d uses version %d, withdrawn up to %d", h.ID(), c.version, low)
+				}
+				runtime.Gosched()
 			}
-			if c.version < low {
-				t.Errorf("hart %d uses version %d, withdrawn up to %d", h.ID(), c.version, low)
-			}
+		}
+	}
+	shoot := func(h *Hart, running bool, f Fence) {
+		v := table.Add(1)
+		if running { // as an engine would that sends fences itself
+			h.Enter()
+			defer h.Leave()
+		}
+		Shootdown(h, all, f)
+		for old := valid.Load(); old < v && !valid.CompareAndSwap(old, v); old = valid.Load() {
 		}
 	}
 	for i, h := range all {
@@ -130,14 +146,11 @@ func TestShootdownRace(t *testing.T) {
 			rng := rand.New(rand.NewPCG(uint64(i), 1))
 			for range rounds {
 				run(h, &caches[i], rng)
-				v := table.Add(1)
 				f := Fence{}
 				if rng.IntN(2) == 0 {
 					f = Fence{HasASID: true, ASID: 1}
 				}
-				Shootdown(h, all, f)
-				for old := valid.Load(); old < v && !valid.CompareAndSwap(old, v); old = valid.Load() {
-				}
+				shoot(h, rng.IntN(2) == 0, f)
 			}
 			left.Add(-1)
 			for left.Load() > 0 { // still a target
