@@ -11,7 +11,7 @@ import (
 // Limits of the decode cache.
 const (
 	maxBlock      = 64       // instructions; bounds how late an interrupt is seen
-	maxCacheBytes = 48 << 20 // of one vCPU; all is forgotten when it is reached
+	maxCacheBytes = 24 << 20 // of one vCPU; all is forgotten when it is reached
 )
 
 // Ops of the executor's own, after those of the instruction set.
@@ -64,36 +64,36 @@ type block struct {
 
 // decode fills b from memory. The bytes are copied first: other harts may
 // store to them meanwhile.
-func (b *block) decode(gen uint64) {
-	start := int(b.gpa & (memory.PageSize - 1))
-	size := min(memory.PageSize-start, 4*maxBlock)
-	b.raw = bytes.Clone(unsafe.Slice((*byte)(b.host), size))
-	b.gen = gen
-	b.links = nil
-	code := make([]inst, 0, 16)
-	off, more := 0, true
-	for more && len(code) < maxBlock {
-		d, ok := decodeAt(b.raw[off:])
+func (v *VCPU) decode(b *block) {
+	var raw [4 * maxBlock]byte
+	var code [maxBlock + 1]inst // and the opFall
+	start := int(b.gpa & pageMask)
+	size := copy(raw[:], unsafe.Slice((*byte)(b.host), memory.PageSize-start))
+	v.nlinks = 0
+	n, off := 0, 0
+	for more := true; more && n < maxBlock; n++ {
+		d, ok := decodeAt(raw[off:size])
 		if !ok {
 			break
 		}
-		var in inst
-		in, more = b.lower(d, off)
-		in.n = uint8(len(code))
-		code = append(code, in)
+		code[n], more = v.lower(b, d, off)
+		code[n].n = uint8(n)
 		off += int(d.Len)
 	}
-	n := len(code)
 	b.need = int64(n)
+	fall := inst{op: opFall, n: uint8(n)}
 	if n == 0 {
 		// The first instruction runs into the next page.
-		code = append(code, inst{op: opAcross, rd: noLink})
-		b.need, off = 1, 2
+		code[0] = inst{op: opAcross, rd: noLink}
+		b.need, n, off = 1, 1, 2
 	}
-	b.raw = bytes.Clone(b.raw[:off])
-	code = append(code, inst{op: opFall, off: uint16(off), rd: b.link(int64(off)), n: uint8(n)})
-	b.code = append([]inst(nil), code...) // without spare room
+	fall.off, fall.rd = uint16(off), v.link(b, int64(off))
+	code[n] = fall
+	b.gen = v.gen
+	b.raw = append([]byte(nil), raw[:off]...)
+	b.code = append([]inst(nil), code[:n+1]...)
 	b.first = &b.code[0]
+	b.links = make([]*block, v.nlinks)
 }
 
 // decodeAt decodes the instruction at the start of p, or tells that p ends in
@@ -112,20 +112,21 @@ func decodeAt(p []byte) (riscv.Inst, bool) {
 	return riscv.Decode(raw), true
 }
 
-// link makes room for a successor at off bytes from the block's start and
-// returns its index, or noLink if it is in another page: only within the page
-// is the successor's physical address the same in every address space.
-func (b *block) link(off int64) uint8 {
+// link makes room, in the block that is being decoded, for a successor at off
+// bytes from its start and returns the index, or noLink if the successor is in
+// another page: only within the page is its physical address the same in every
+// address space.
+func (v *VCPU) link(b *block, off int64) uint8 {
 	if at := int64(b.gpa&(memory.PageSize-1)) + off; at < 0 || at >= memory.PageSize {
 		return noLink
 	}
-	b.links = append(b.links, nil)
-	return uint8(len(b.links) - 1)
+	v.nlinks++
+	return uint8(v.nlinks - 1)
 }
 
 // lower puts a decoded instruction in the executor's form and tells whether
 // the block goes on after it.
-func (b *block) lower(d riscv.Inst, off int) (in inst, more bool) {
+func (v *VCPU) lower(b *block, d riscv.Inst, off int) (in inst, more bool) {
 	in = inst{imm: d.Imm, op: d.Op, off: uint16(off), rd: d.Rd, rs1: d.Rs1, rs2: d.Rs2}
 	switch op := d.Op; {
 	case op == riscv.ILLEGAL:
@@ -134,16 +135,16 @@ func (b *block) lower(d riscv.Inst, off int) (in inst, more bool) {
 		in.rs2 = d.Len
 		if d.Rd == 0 {
 			in.op = opJump
-			in.rd = b.link(int64(off) + d.Imm)
+			in.rd = v.link(b, int64(off)+d.Imm)
 		} else {
-			in.rs1 = b.link(int64(off) + d.Imm)
+			in.rs1 = v.link(b, int64(off)+d.Imm)
 		}
 		return in, false
 	case op == riscv.JALR:
 		in.rs2 = d.Len
 		return in, false
 	case riscv.BEQ <= op && op <= riscv.BGEU:
-		in.rd = b.link(int64(off) + d.Imm)
+		in.rd = v.link(b, int64(off)+d.Imm)
 	case riscv.LB <= op && op <= riscv.LWU && d.Rd == 0:
 		in.op, in.rs2 = opDrop, uint8(op)
 	case pure(op) && d.Rd == 0,
@@ -202,7 +203,7 @@ func (v *VCPU) blockAt(gpa memory.GPA, host unsafe.Pointer) *block {
 			v.forgetBlocks()
 		}
 		b = &block{gpa: gpa, host: host}
-		b.decode(v.gen)
+		v.decode(b)
 		v.blocks[gpa] = b
 		v.cacheBytes += b.bytes()
 	}
@@ -220,7 +221,7 @@ func (v *VCPU) validate(b *block) {
 		return
 	}
 	v.cacheBytes -= b.bytes()
-	b.decode(v.gen)
+	v.decode(b)
 	v.cacheBytes += b.bytes()
 }
 

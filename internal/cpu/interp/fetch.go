@@ -69,7 +69,7 @@ func (v *VCPU) fetchSingle(pc uint64) *block {
 	b := &v.single
 	*b = block{need: 1, gen: v.gen, raw: raw[:d.Len], code: b.code[:0]}
 	// Without a gpa no successor is in the same page.
-	in, _ := b.lower(d, 0)
+	in, _ := v.lower(b, d, 0)
 	b.code = append(b.code, in, inst{op: opFall, off: uint16(d.Len), n: 1})
 	b.links = nil
 	b.first = &b.code[0]

@@ -53,6 +53,7 @@ type VCPU struct {
 
 	blocks     map[memory.GPA]*block
 	cacheBytes int
+	nlinks     int   // of the block that is being decoded
 	part       block // the start of a block, where the budget ends in it
 	single     block // an instruction that is not in the cache
 
@@ -149,6 +150,7 @@ func (v *VCPU) Run(budget uint64) (exit cpu.Exit) {
 		}
 		v.h.Halted = false
 	}
+	v.h.PC &^= 1 // priv §3.1.14: as in epc; a debugger may have set it
 	v.refresh()
 	v.mark = int64(v.h.Instret) + left
 	v.exec(left)
