@@ -7,6 +7,7 @@ import (
 	"doppel/internal/device"
 	"doppel/internal/device/aclint"
 	"doppel/internal/device/finisher"
+	"doppel/internal/device/flash"
 	"doppel/internal/device/plic"
 	"doppel/internal/device/rtc"
 	"doppel/internal/device/uart"
@@ -37,7 +38,10 @@ func (m *Machine) build() (err error) {
 		return err
 	}
 	m.buildHarts()
-	return m.buildDevices()
+	if err := m.buildDevices(); err != nil {
+		return err
+	}
+	return m.buildFlash()
 }
 
 func (m *Machine) buildHarts() {
@@ -82,12 +86,6 @@ func (m *Machine) buildDevices() error {
 	end := finisher.New(board.FinisherPhandle, m.finish)
 	m.extra = end.SysconNodes()
 
-	attach := func(d device.Device, base memory.GPA, irq uint32) error {
-		if w, ok := d.(device.Worker); ok {
-			m.workers = append(m.workers, w)
-		}
-		return m.bus.Attach(d, device.Wiring{Base: base, IRQ: irq, IRQParent: board.PLICPhandle})
-	}
 	for _, d := range []struct {
 		device.Device
 		base memory.GPA
@@ -99,12 +97,44 @@ func (m *Machine) buildDevices() error {
 		{intc, board.PLICBase, 0},
 		{serial, board.UARTBase, board.UARTIRQ},
 	} {
-		if err := attach(d.Device, d.base, d.irq); err != nil {
+		if err := m.attach(d.Device, d.base, d.irq); err != nil {
 			return err
 		}
 	}
 	for i := range board.VirtioSlots {
-		if err := attach(m.virtio(i, intc), board.VirtioBase+memory.GPA(i*board.VirtioStride), uint32(board.VirtioIRQ+i)); err != nil {
+		if err := m.attach(m.virtio(i, intc), board.VirtioBase+memory.GPA(i*board.VirtioStride), uint32(board.VirtioIRQ+i)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// attach puts a device on the bus.
+func (m *Machine) attach(d device.Device, base memory.GPA, irq uint32) error {
+	if w, ok := d.(device.Worker); ok {
+		m.workers = append(m.workers, w)
+	}
+	return m.bus.Attach(d, device.Wiring{Base: base, IRQ: irq, IRQParent: board.PLICPhandle})
+}
+
+// buildFlash makes the flash banks; the first describes both.
+func (m *Machine) buildFlash() error {
+	var bases []memory.GPA
+	for i := range board.FlashBanks {
+		bases = append(bases, board.FlashBase+memory.GPA(i*board.FlashSize))
+	}
+	for i, base := range bases {
+		name := fmt.Sprintf("flash%d", i)
+		region, err := m.mem.Add(memory.ROM, name, base, board.FlashSize)
+		if err != nil {
+			return err
+		}
+		copy(region.Bytes(), m.cfg.Flash[i].Data)
+		cfg := flash.Config{Name: name, Region: region, ModeChanged: m.forgetTranslations, Backing: m.cfg.Flash[i].Backing}
+		if i == 0 {
+			cfg.Banks = bases
+		}
+		if err := m.attach(flash.New(cfg), base, 0); err != nil {
 			return err
 		}
 	}

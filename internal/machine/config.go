@@ -2,6 +2,7 @@ package machine
 
 import (
 	"fmt"
+	"io"
 
 	"doppel/internal/board"
 	"doppel/internal/device"
@@ -30,6 +31,12 @@ type File struct {
 	Data []byte
 }
 
+// Flash is a bank of flash. Backing, if not nil, gets every change.
+type Flash struct {
+	Data    []byte
+	Backing io.WriterAt
+}
+
 // Config says what a machine is. All of it stays unchanged for its life.
 type Config struct {
 	Memory uint64 // bytes of RAM
@@ -42,6 +49,9 @@ type Config struct {
 	Firmware File   // nil Data: the built-in SBI, or nothing for a bare-metal kernel
 	// Bare starts the kernel in M-mode without any firmware.
 	Bare bool
+
+	// Flash is what the flash banks hold at first, zeros behind the data.
+	Flash [board.FlashBanks]Flash
 
 	// Virtio devices take the slots from 0 up; nil leaves a slot empty.
 	Virtio []virtio.Model
@@ -87,6 +97,11 @@ func (c *Config) validate() error {
 		return bad("Initrd", c.Initrd.Name, "needs a kernel")
 	case len(c.Append) >= maxAppend:
 		return bad("Append", fmt.Sprintf("of %d bytes", len(c.Append)), "must be under %d bytes", maxAppend)
+	}
+	for i, f := range c.Flash {
+		if len(f.Data) > board.FlashSize {
+			return bad("Flash", fmt.Sprintf("bank %d of %d bytes", i, len(f.Data)), "a bank has %d bytes", board.FlashSize)
+		}
 	}
 	return nil
 }

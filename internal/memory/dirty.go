@@ -22,6 +22,9 @@ func (r *Region) MarkDirty(off uint64) {
 	}
 }
 
+// MarkDirtyRange records a store to the n bytes from off.
+func (r *Region) MarkDirtyRange(off, n uint64) { r.markRange(off, n) }
+
 func (r *Region) markRange(off, n uint64) {
 	if n == 0 || !r.dirty.on.Load() {
 		return

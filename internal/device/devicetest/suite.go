@@ -43,6 +43,9 @@ type Suite struct {
 	// New makes a device as at power-on. Two devices that are made one after
 	// the other must behave alike.
 	New func(*Env) device.Device
+	// Carry, if not nil, copies what belongs to a device and travels beside its
+	// state, such as memory.
+	Carry func(from, to device.Device)
 	// KeepsOverReset is set for a device some of whose state a reset keeps.
 	KeepsOverReset bool
 }
@@ -214,6 +217,9 @@ func (s Suite) copyOf(env *Env, d device.Device) (*Env, device.Device, error) {
 	env2 := NewEnv()
 	env2.Clock.Advance(env.Clock.Now())
 	d2 := s.New(env2)
+	if s.Carry != nil {
+		s.Carry(d, d2)
+	}
 	return env2, d2, restore(d2, save(d))
 }
 
