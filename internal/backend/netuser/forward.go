@@ -1,0 +1,240 @@
+package netuser
+
+import (
+	"io"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"gvisor.dev/gvisor/pkg/tcpip/adapters/gonet"
+	"gvisor.dev/gvisor/pkg/tcpip/stack"
+	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
+	"gvisor.dev/gvisor/pkg/tcpip/transport/udp"
+	"gvisor.dev/gvisor/pkg/waiter"
+)
+
+const (
+	dialTimeout = 20 * time.Second
+	// halfOpen is how long a connection stays that one side has closed, with
+	// nothing passing.
+	halfOpen = 2 * time.Minute
+	udpIdle  = 90 * time.Second
+	copySize = 32 << 10
+)
+
+var loopback = netip.MustParseAddr("127.0.0.1")
+
+// routable tells whether the guest may reach an address beyond the gateway.
+func routable(a netip.Addr) bool {
+	return a.IsGlobalUnicast() && !Subnet.Contains(a) && a.As4()[0] != 0 && a.As4()[0] < 240
+}
+
+// outside translates an address that the guest calls: the gateway stands for
+// the host's loopback.
+func outside(a netip.Addr, port uint16) (netip.AddrPort, bool) {
+	if a == Gateway {
+		return netip.AddrPortFrom(loopback, port), true
+	}
+	return netip.AddrPortFrom(a, port), routable(a)
+}
+
+// take takes a token, false if there is none left.
+func (n *Network) take(tokens chan struct{}) bool {
+	select {
+	case tokens <- struct{}{}:
+		return true
+	default:
+		n.refused.Add(1)
+		return false
+	}
+}
+
+// begin runs fn as one of the network's goroutines, false if that is closed.
+func (n *Network) begin(fn func()) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.closed {
+		return false
+	}
+	n.done.Go(fn)
+	return true
+}
+
+// forwardTCP makes the connection that the guest asks for. The stack calls it
+// on a goroutine of its own.
+func (n *Network) forwardTCP(r *tcp.ForwarderRequest) {
+	id := r.ID()
+	dst, ok := outside(fromStack(id.LocalAddress), id.LocalPort)
+	dns := fromStack(id.LocalAddress) == DNSServer && id.LocalPort == dnsPort
+	if !ok && !dns || !n.take(n.tcp) {
+		r.Complete(true)
+		return
+	}
+	run := func() {
+		defer func() { <-n.tcp }()
+		if dns {
+			n.acceptDNS(r)
+			return
+		}
+		d := net.Dialer{Timeout: dialTimeout}
+		host, err := d.DialContext(n.ctx, "tcp4", dst.String())
+		if err != nil {
+			r.Complete(true) // the guest sees the connection refused
+			return
+		}
+		n.accept(r, host)
+	}
+	if !n.begin(run) {
+		<-n.tcp
+		r.Complete(true)
+	}
+}
+
+// accept completes the guest's connection and joins it to the host's.
+func (n *Network) accept(r *tcp.ForwarderRequest, host net.Conn) {
+	var wq waiter.Queue
+	ep, err := r.CreateEndpoint(&wq)
+	if err != nil {
+		r.Complete(true)
+		host.Close()
+		return
+	}
+	r.Complete(false)
+	n.join(gonet.NewTCPConn(&wq, ep), host)
+}
+
+// halfCloser is a TCP connection of either kind.
+type halfCloser interface {
+	net.Conn
+	CloseWrite() error
+}
+
+// join copies both ways until both are closed.
+func (n *Network) join(guest *gonet.TCPConn, host net.Conn) {
+	defer guest.Close()
+	defer host.Close()
+	if !n.track(guest) {
+		return
+	}
+	defer n.untrack(guest)
+	if !n.track(host) {
+		return
+	}
+	defer n.untrack(host)
+	h, ok := host.(halfCloser)
+	if !ok {
+		return // not a TCP connection: cannot be
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() { half(h, guest) })
+	half(guest, h)
+	wg.Wait()
+}
+
+// half copies one way and passes the end on.
+func half(dst, src halfCloser) {
+	_, err := io.CopyBuffer(writerOnly{dst}, readerOnly{src}, make([]byte, copySize))
+	if err != nil {
+		// Broken: both directions end.
+		dst.Close()
+		src.Close()
+		return
+	}
+	dst.CloseWrite()
+	// The other direction may go on, but not for ever without a word.
+	dst.SetReadDeadline(time.Now().Add(halfOpen))
+}
+
+// readerOnly and writerOnly hide the methods that would copy without our
+// bounded buffer.
+type readerOnly struct{ io.Reader }
+type writerOnly struct{ io.Writer }
+
+// forwardUDP starts the flow of a datagram. The stack calls it on Send's
+// goroutine.
+func (n *Network) forwardUDP(r *udp.ForwarderRequest) bool {
+	id := r.ID()
+	if fromStack(id.LocalAddress) == DNSServer && id.LocalPort == dnsPort {
+		return n.startUDP(r, n.serveDNSFlow)
+	}
+	dst, ok := outside(fromStack(id.LocalAddress), id.LocalPort)
+	if !ok {
+		return false // the stack answers: port unreachable
+	}
+	return n.startUDP(r, func(guest *gonet.UDPConn) {
+		host, err := net.DialUDP("udp4", nil, net.UDPAddrFromAddrPort(dst))
+		if err != nil {
+			return
+		}
+		defer host.Close()
+		n.joinUDP(guest, host)
+	})
+}
+
+// startUDP runs serve on the guest's flow. True: the datagram is dealt with,
+// though perhaps by dropping it.
+func (n *Network) startUDP(r *udp.ForwarderRequest, serve func(*gonet.UDPConn)) bool {
+	if !n.take(n.udp) {
+		return true
+	}
+	var wq waiter.Queue
+	ep, err := r.CreateEndpoint(&wq)
+	if err != nil {
+		<-n.udp
+		return true
+	}
+	guest := gonet.NewUDPConn(&wq, ep)
+	run := func() {
+		defer func() { <-n.udp }()
+		defer guest.Close()
+		if n.track(guest) {
+			defer n.untrack(guest)
+			serve(guest)
+		}
+	}
+	if !n.begin(run) {
+		<-n.udp
+		guest.Close()
+	}
+	return true
+}
+
+// joinUDP copies datagrams both ways until nothing passes any more.
+func (n *Network) joinUDP(guest, host net.Conn) {
+	if !n.track(host) {
+		return
+	}
+	defer n.untrack(host)
+	var wg sync.WaitGroup
+	alive := func() { // both directions keep the flow
+		t := time.Now().Add(udpIdle)
+		guest.SetReadDeadline(t)
+		host.SetReadDeadline(t)
+	}
+	alive()
+	wg.Go(func() {
+		datagrams(host, guest, alive)
+		host.Close()
+	})
+	datagrams(guest, host, alive)
+	guest.Close()
+	wg.Wait()
+}
+
+func datagrams(dst, src net.Conn, alive func()) {
+	buf := make([]byte, 65535)
+	for {
+		size, err := src.Read(buf)
+		if err != nil {
+			return
+		}
+		alive()
+		if _, err := dst.Write(buf[:size]); err != nil {
+			return
+		}
+	}
+}
+
+var _ stack.LinkEndpoint = (*link)(nil)
+var _ stack.GSOEndpoint = (*link)(nil)
