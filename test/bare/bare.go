@@ -69,7 +69,9 @@ func New(tb testing.TB, e Engine, cfg Config) *Machine {
 		}
 	})
 	m.RAM = r.Bytes()
-	m.VCPU, m.Hart = e.new(hart.Config{ID: cfg.ID, Memory: m.Mem, Clock: clock.NewHost(),
+	now := clock.NewHost()
+	now.Resume()
+	m.VCPU, m.Hart = e.new(hart.Config{ID: cfg.ID, Memory: m.Mem, Clock: now,
 		Entropy: entropy.NewSeeded(1), Supervisor: cfg.Supervisor})
 	return m
 }

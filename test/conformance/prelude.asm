@@ -87,7 +87,7 @@ fail:
 	sw t1, (t0)
 1:	j 1b
 
-# mtrap: notes cause, value and pc, and goes on at tp in M-mode.
+# mtrap: notes cause, value and pc, and goes on at tp in M-mode with interrupts off.
 	.align 2
 mtrap:
 	csrr s8, mcause
@@ -96,6 +96,8 @@ mtrap:
 	csrw mepc, tp
 	li t5, 0x1800
 	csrs mstatus, t5
+	li t5, 0x80
+	csrc mstatus, t5
 	mret
 # strap: the same for traps that are delegated; it stays in S-mode.
 	.align 2
@@ -106,6 +108,8 @@ strap:
 	csrw sepc, tp
 	li t5, 0x100
 	csrs sstatus, t5
+	li t5, 0x20
+	csrc sstatus, t5
 	sret
 
 	.align 6
