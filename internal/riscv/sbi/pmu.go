@@ -14,7 +14,7 @@ import (
 const (
 	numCounters   = 32
 	fixedCounters = uint64(riscv.CounterCY | riscv.CounterIR)
-	validCounters = 1<<numCounters - 1&^riscv.CounterTM
+	validCounters = (1<<numCounters - 1) &^ riscv.CounterTM
 )
 
 // Flags of the calls (sbi §11.6 to §11.8).
