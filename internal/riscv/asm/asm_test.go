@@ -166,7 +166,10 @@ func TestErrors(t *testing.T) {
 		{".frob", 1, "there is no directive .frob"},
 		{".error \"stop here\"", 1, "stop here"},
 		{".rept 1000000000\nnop\n.endr", 1, "is more than"},
+		{".rept 1000\n.rept 1000\nnop\n.endr\n.endr", 3, "make more than 200000 statements"},
+		{".macro m a\n.irpc c, \\a\\a\\a\\a\n m \\a\\a\\a\\a\n.endr\n.endm\nm xxxx", 2, "longer than"},
 		{".zero 1 << 40", 1, "larger than"},
+		{"nop\n.align 24\nnop", 3, "larger than"},
 		{"la a0, K << 40", 1, "use li"},
 		{"%pcrel_hi(x)", 1, "there is no instruction"},
 		{"addi a0, a0, %pcrel_lo(a)\na:", 1, "%pcrel_lo must name the label"},
@@ -318,7 +321,11 @@ func TestFenceTextAssembles(t *testing.T) {
 }
 
 func FuzzAssemble(f *testing.F) {
-	f.Add(gnuProgram)
+	// In short pieces, because the fuzzer shortens what it finds interesting and takes long over a long text.
+	lines := strings.Split(gnuProgram, "\n")
+	for n := 0; n < len(lines); n += 12 {
+		f.Add(strings.Join(lines[n:min(n+12, len(lines))], "\n"))
+	}
 	f.Add(".macro a x, y=2, z:vararg\n.rept \\x\n\\z\n.endr\n.endm\na 3, , nop; li a0, \\y\n")
 	f.Add(".irpc c, abc\n.byte '\\c\n.endr\n.if 1 < 2\n.elseif 0\n.endif\n")
 	f.Add("l: la a0, l+4*(3-1)\n1: beqz a0, 1b\nj 1f\n1: .align 4, 0, 3\n.fill 3, 2, 1\n")

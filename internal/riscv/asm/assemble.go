@@ -23,10 +23,12 @@ type Program struct {
 func (p *Program) End() uint64 { return p.Origin + uint64(len(p.Code)) }
 
 const (
-	maxCode      = 16 << 20 // bytes of output
-	maxLines     = 500_000  // statements in one pass, after macros and repetitions
-	maxLineBytes = 16 << 10 // bytes in a statement after substitution
-	maxNesting   = 64       // macros, repetitions and parentheses inside each other
+	maxCode      = 16 << 20  // bytes of output
+	maxLines     = 200_000   // statements in one pass, after macros and repetitions
+	maxWork      = 1_000_000 // statements in all passes together
+	maxExpansion = 64 << 20  // bytes that macros and repetitions make of the source in one pass
+	maxLineBytes = 16 << 10  // bytes in a statement after substitution
+	maxNesting   = 64        // macros, repetitions and parentheses inside each other
 	maxPasses    = 64
 	maxErrors    = 20
 )
@@ -39,7 +41,7 @@ func Assemble(src string, opts Options) (*Program, error) {
 	}
 	// The source is gone through as a whole until addresses stop moving. A pass uses for labels further down what the
 	// pass before found. Instructions of variable size only ever grow from pass to pass, so this ends.
-	last := &assembler{opts: opts}
+	last, work := &assembler{opts: opts}, 0
 	for n := range maxPasses {
 		a := newAssembler(opts, last, n == 0)
 		a.run(lines)
@@ -53,6 +55,9 @@ func Assemble(src string, opts Options) (*Program, error) {
 			return nil, a.errs
 		}
 		last = a
+		if work += a.lines; work > maxWork {
+			break
+		}
 	}
 	return nil, ErrorList{{Message: "addresses do not settle: the size of something depends on its own address"}}
 }
@@ -77,8 +82,9 @@ type assembler struct {
 	pcrel    map[uint64]uint64 // address of an instruction with %pcrel_hi: the target
 	sizes    []int             // bytes of each instruction of variable size, in order
 	macros   map[string]*macro
-	expanded int // macro calls so far, for \@
+	calls    int // macro calls so far, for \@
 	lines    int // statements so far
+	expanded int // bytes that macros and repetitions made so far
 	compress []bool
 	inCode   bool // the last thing emitted was an instruction
 	forward  bool // something that is defined further down was needed

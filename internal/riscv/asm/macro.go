@@ -130,8 +130,8 @@ func (a *assembler) call(m *macro, rest string, depth int) {
 			bound[p.name] = p.value
 		}
 	}
-	bound["@"] = strconv.Itoa(a.expanded)
-	a.expanded++
+	bound["@"] = strconv.Itoa(a.calls)
+	a.calls++
 	context := fmt.Sprintf("in macro %s, called from line %d", m.name, a.line.number)
 	if a.line.context != "" && len(a.line.context) < 200 {
 		context += ", " + a.line.context
@@ -157,6 +157,10 @@ func (a *assembler) substitute(body []line, bound map[string]string, context str
 		if !ok {
 			a.line = &line{text: l.text, number: l.number, context: context}
 			a.stop("the statement is longer than %d bytes after substitution", maxLineBytes)
+			return nil
+		}
+		if a.expanded += len(text); a.expanded > maxExpansion {
+			a.stop("macros and repetitions make more than %d bytes of source", maxExpansion)
 			return nil
 		}
 		// An argument may be a whole statement or several.
