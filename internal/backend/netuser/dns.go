@@ -121,7 +121,8 @@ func (n *Network) lookup(ctx context.Context, q dnsmessage.Question) ([]netip.Ad
 		r = net.DefaultResolver
 	}
 	// Both families are asked for: a name that has only the other one exists.
-	all, err := r.LookupNetIP(ctx, "ip", q.Name.String())
+	// Without the final dot, with which the host's own table is not looked at.
+	all, err := r.LookupNetIP(ctx, "ip", strings.TrimSuffix(q.Name.String(), "."))
 	var dnsErr *net.DNSError
 	switch {
 	case errors.As(err, &dnsErr) && dnsErr.IsNotFound:
