@@ -290,26 +290,38 @@ func checkComputeX0(t TB, newEngine New) {
 	list := computations()
 	var src strings.Builder
 	for _, c := range list {
-		fmt.Fprintf(&src, "%s\n", fmt.Sprintf(c.form, "x0"))
+		fmt.Fprintf(&src, "%s\nor s0, s0, x0\n", fmt.Sprintf(c.form, "x0"))
 	}
 	src.WriteString(`
 	la a3, data
 	lb x0, 0(a3)
+	or s0, s0, x0
 	ld x0, 0(a3)
+	or s0, s0, x0
 	auipc x0, 1
+	or s0, s0, x0
 	jal x0, 1f
+	or s0, s0, x0
 1:	jalr x0, 4(a3)
+	or s0, s0, x0
 	.balign 4
 data:	.word -1
 	amoadd.w x0, a3, (a3)
+	or s0, s0, x0
 	lr.w x0, (a3)
+	or s0, s0, x0
 	csrr x0, mhartid
+	or s0, s0, x0
 	li a4, 0x6000
 	csrs mstatus, a4
 	fmv.x.d x0, fa0
+	or s0, s0, x0
 	fclass.s x0, fa0
+	or s0, s0, x0
 	feq.d x0, fa0, fa0
+	or s0, s0, x0
 	fcvt.w.d x0, fa0
+	or s0, s0, x0
 	addi a5, x0, 7
 done:	j done
 `)
@@ -317,6 +329,7 @@ done:	j done
 	m.Hart().X[10], m.Hart().X[11] = 0x123456789, 0x987654321
 	m.Finish()
 	m.want("x0", m.Hart().X[0], 0)
+	m.want("all that x0 was", m.Hart().X[8], 0)
 	m.want("x0 + 7", m.Hart().X[15], 7)
 }
 

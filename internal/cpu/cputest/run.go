@@ -89,7 +89,7 @@ func checkKick(t TB, newEngine New) {
 		done := background(t, func() {
 			close(start)
 			// Bounded, so that an engine that loses kicks ends as well.
-			e = c.Run(1 << 31)
+			e = c.Run(1 << 30)
 		})
 		<-start
 		c.Kick()
@@ -141,7 +141,7 @@ out:	j out
 	started := make(chan struct{})
 	done := background(t, func() {
 		close(started)
-		e = c.Run(1 << 31)
+		e = c.Run(1 << 30)
 	})
 	<-started
 	c.SetInterrupt(11, true)

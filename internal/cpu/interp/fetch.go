@@ -11,22 +11,15 @@ import (
 // fetch finds the block at the virtual address pc. It returns nil after a
 // trap.
 func (v *VCPU) fetch(pc uint64) *block {
-	page := pc >> memory.PageShift
-	e := &v.fetches[page%fetchTLBSize]
-	if e.tag != page<<memory.PageShift|v.fetchCtx {
-		p, whole, ok := v.fetchPlace(pc, pc)
-		if !ok {
-			return nil
-		}
-		if !whole {
-			// PMP divides the page: its parts do not have the same rights.
-			return v.fetchSingle(pc)
-		}
-		e.tag = page<<memory.PageShift | v.fetchCtx
-		e.page = unsafe.Add(p.host, -int(pc&pageMask))
-		e.gpa = p.gpa &^ pageMask
+	p, whole, ok := v.fetchPlace(pc, pc)
+	if !ok {
+		return nil
 	}
-	b := v.blockAt(e.gpa|memory.GPA(pc&pageMask), unsafe.Add(e.page, pc&pageMask))
+	if !whole {
+		// PMP divides the page: its parts do not have the same rights.
+		return v.fetchSingle(pc)
+	}
+	b := v.blockAt(p.gpa, p.host)
 	v.jumps[jumpIndex(pc)] = jumpEntry{pc, v.jumpKey, b}
 	return b
 }
@@ -34,14 +27,23 @@ func (v *VCPU) fetch(pc uint64) *block {
 // fetchPlace translates the 16-bit parcel at va of the instruction at pc, and
 // tells whether the whole page goes the same way. After a trap ok is false.
 func (v *VCPU) fetchPlace(pc, va uint64) (p place, whole, ok bool) {
+	page := va >> memory.PageShift
+	e := &v.fetches[page%fetchTLBSize]
+	if e.tag == page<<memory.PageShift|v.fetchCtx {
+		off := va & pageMask
+		return place{host: unsafe.Add(e.page, off), gpa: e.gpa | memory.GPA(off)}, true, true
+	}
 	m, cause, ok := v.h.Translate(va, 2, hart.Fetch)
 	if ok {
-		p.gpa = m.GPA
-		p.region = v.mem.Find(m.GPA, 2)
-		if p.region != nil && p.region.Readable() {
-			p.host = unsafe.Add(p.region.Host(), uint64(m.GPA-p.region.Base))
-			v.noteSuperpage(m, v.fetchCtx)
-			return p, m.Size >= memory.PageSize, true
+		r := v.mem.Find(m.GPA, 2)
+		if r != nil && r.Readable() {
+			p.gpa, p.host = m.GPA, unsafe.Add(r.Host(), uint64(m.GPA-r.Base))
+			whole = m.Size >= memory.PageSize
+			if whole {
+				*e = fetchEntry{page<<memory.PageShift | v.fetchCtx, unsafe.Add(p.host, -int(va&pageMask)), p.gpa &^ pageMask}
+				v.noteSuperpage(m, v.fetchCtx)
+			}
+			return p, whole, true
 		}
 		cause = riscv.InstructionAccessFault // memory does not hold it
 	}
