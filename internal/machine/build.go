@@ -123,6 +123,7 @@ func (m *Machine) buildFlash() error {
 	for i := range board.FlashBanks {
 		bases = append(bases, board.FlashBase+memory.GPA(i*board.FlashSize))
 	}
+	m.extra = append(m.extra, flash.Tree(bases, board.FlashSize))
 	for i, base := range bases {
 		name := fmt.Sprintf("flash%d", i)
 		region, err := m.mem.Add(memory.ROM, name, base, board.FlashSize)
@@ -131,9 +132,6 @@ func (m *Machine) buildFlash() error {
 		}
 		copy(region.Bytes(), m.cfg.Flash[i].Data)
 		cfg := flash.Config{Name: name, Region: region, ModeChanged: m.forgetTranslations, Backing: m.cfg.Flash[i].Backing}
-		if i == 0 {
-			cfg.Banks = bases
-		}
 		if err := m.attach(flash.New(cfg), base, 0); err != nil {
 			return err
 		}

@@ -32,9 +32,6 @@ type Config struct {
 	// Backing, if not nil, gets every change of the contents. If it fails the
 	// guest sees the operation fail.
 	Backing io.WriterAt
-	// Banks are the windows of all banks, from the bank that describes them in
-	// the device tree; empty for the others.
-	Banks []memory.GPA
 }
 
 // BlockSize is the unit of erasing and locking, of both chips together.
@@ -129,16 +126,17 @@ func (f *Flash) apply() {
 	}
 }
 
-// Node implements device.Device.
-func (f *Flash) Node(w device.Wiring) *fdt.Node {
-	if len(f.cfg.Banks) == 0 {
-		return nil
-	}
-	n := &fdt.Node{Name: device.UnitName("flash", w.Base)}
+// Node implements device.Device: see Tree.
+func (f *Flash) Node(device.Wiring) *fdt.Node { return nil }
+
+// Tree describes banks of size bytes each, which are one node of the device
+// tree.
+func Tree(banks []memory.GPA, size uint64) *fdt.Node {
+	n := &fdt.Node{Name: device.UnitName("flash", banks[0])}
 	n.Str("compatible", "cfi-flash")
 	var reg []uint64
-	for _, base := range f.cfg.Banks {
-		reg = append(reg, uint64(base), f.size)
+	for _, base := range banks {
+		reg = append(reg, uint64(base), size)
 	}
 	n.U64("reg", reg...)
 	n.U32("bank-width", bankWidth)

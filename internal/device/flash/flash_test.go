@@ -20,7 +20,7 @@ func build(t testing.TB) (*Flash, *int) {
 		t.Fatal(err)
 	}
 	changes := new(int)
-	return New(Config{Name: "flash0", Region: r, ModeChanged: func() { *changes++ }, Banks: []memory.GPA{0x2000_0000}}), changes
+	return New(Config{Name: "flash0", Region: r, ModeChanged: func() { *changes++ }}), changes
 }
 
 func suite(t testing.TB) devicetest.Suite {
