@@ -71,8 +71,12 @@ func (h *Hart) timerExpired() {
 // SetStimecmp writes stimecmp (Sstc §2.1), which is also SBI's timer.
 func (h *Hart) SetStimecmp(v uint64) {
 	h.CSR.Stimecmp = v
-	h.armTimer()
 	h.updateTimer()
+	if h.stip {
+		h.timer.Stop() // it has nothing to tell
+	} else {
+		h.armTimer()
+	}
 	h.checkInterrupts()
 }
 
