@@ -50,7 +50,7 @@ type cspec struct {
 	ext     Extension // ExtC, ExtZcb or ExtZcmop; that of op must be there as well
 }
 
-// cspecs lists the compressed encodings (unpriv §27, with the tables of §27.8; Zcb §28.9; Zcmop §12.2). The first
+// cspecs lists the compressed encodings (unpriv §27, with the tables of §27.8; Zcb §28; Zcmop §10.1). The first
 // match is taken. Encodings that the manual calls hints have no rows of their own: they expand like their neighbours
 // to something that writes x0 or adds nothing.
 var cspecs = []cspec{

@@ -25,7 +25,7 @@ func (i Inst) AQ() bool { return i.Raw&(1<<26) != 0 }
 // RL reports the release bit of an instruction of A or Zacas.
 func (i Inst) RL() bool { return i.Raw&(1<<25) != 0 }
 
-// Rounding modes, the values of Inst.RM and of the CSR frm (unpriv §21.2).
+// Rounding modes, the values of Inst.RM and of the CSR frm (unpriv §20.2).
 const (
 	RNE uint8 = 0 // to nearest, ties to even
 	RTZ uint8 = 1 // towards zero

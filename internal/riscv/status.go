@@ -101,7 +101,7 @@ const (
 	CBIEInvalidate = 3
 )
 
-// Bits of mstateen0 and sstateen0 (Smstateen §1.3).
+// Bits of mstateen0 and sstateen0 (Smstateen).
 const (
 	Stateen0C      uint64 = 1 << 0
 	Stateen0FCSR   uint64 = 1 << 1
@@ -187,7 +187,7 @@ const (
 	PMPNAPOT = 3
 )
 
-// Bits of fcsr and fflags (unpriv §21.2).
+// Bits of fcsr and fflags (unpriv §20.2).
 const (
 	FflagsNX uint64 = 1 << 0 // inexact
 	FflagsUF uint64 = 1 << 1 // underflow

@@ -213,7 +213,7 @@ func TestSweepLLVM32(t *testing.T) {
 		{why: "reserved rounding modes are for the executor, the tool shows no instruction", is: func(i Inst, _, theirs string) bool {
 			return formats[i.Op].fields&hasRM != 0 && (i.RM == 5 || i.RM == 6) && reserved(theirs)
 		}},
-		{why: "fcvtmod.w.d must round to zero (unpriv §25.7) but is shown", is: func(i Inst, _, theirs string) bool {
+		{why: "fcvtmod.w.d must round to zero (unpriv §25.4) but is shown", is: func(i Inst, _, theirs string) bool {
 			return i.Op == ILLEGAL && oneOf(theirs, "fcvtmod.w.d") && !strings.HasSuffix(theirs, "rtz")
 		}},
 		{why: "returns and fences of the hypervisor and debug mode that we do not have", is: func(i Inst, _, theirs string) bool {

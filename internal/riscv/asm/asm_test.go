@@ -310,6 +310,65 @@ func TestDisassemblyAssembles(t *testing.T) {
 	}
 }
 
+func TestPrettyAssembles(t *testing.T) {
+	r := rand.New(rand.NewPCG(9, 10))
+	check := func(raw uint32) {
+		i := riscv.Decode(raw)
+		if i.Op == riscv.ILLEGAL || i.Op == riscv.FENCE_TSO || i.Op == riscv.FENCE_I || i.Op == riscv.FENCE || i.RM == 5 || i.RM == 6 || i.Op == riscv.C_MOP {
+			return
+		}
+		const pc = 0x4000_0000
+		p, err := Assemble(i.Pretty(pc), Options{Origin: pc})
+		if err != nil {
+			t.Fatalf("%#x: %s: %v", raw, i.Pretty(pc), err)
+		}
+		b := p.Code
+		got := riscv.Decode(uint32(b[0]) | uint32(b[1])<<8 | uint32(b[2])<<16 | uint32(b[3])<<24)
+		got.Raw, got.Len = i.Raw, i.Len
+		if i.Op == riscv.ADD && i.Rs1 == 0 && i.Len == 2 { // mv is ADDI where it is not compressed
+			i.Op, i.Rs1, i.Rs2 = riscv.ADDI, i.Rs2, 0
+		}
+		if got != i {
+			t.Fatalf("%#x: %s: %+v, want %+v", raw, i.Pretty(pc), got, i)
+		}
+	}
+	for raw := range uint32(1 << 16) {
+		if raw&3 != 3 {
+			check(raw)
+		}
+	}
+	for range 30000 {
+		raw := r.Uint32() | 3
+		switch r.IntN(3) { // registers zero and ra are what most aliases are about
+		case 0:
+			raw &^= 31 << 15
+		case 1:
+			raw &^= 31 << 20
+		}
+		check(raw)
+	}
+	for text, pretty := range map[string]string{"addi x0, x0, 0": "nop", "addi a0, zero, 5": "li a0,5", "jalr x0, 0(ra)": "ret",
+		"c.mv a0, a1": "mv a0,a1", "c.addi a0, 1": "addi a0,a0,1", "csrrs a0, time, x0": "rdtime a0", "csrrw x0, satp, a0": "csrw satp,a0",
+		"csrrsi x0, sstatus, 2": "csrsi sstatus,2", "bge x0, a0, .+8": "blez a0,0x8", "fsgnjn.d fa0, fa1, fa1": "fneg.d fa0,fa1",
+		"fence iorw, iorw": "fence", "sub a0, x0, a1": "neg a0,a1", "csrrwi a0, frm, 1": "csrrwi a0,frm,1", "c.ebreak": "ebreak"} {
+		b := assemble(t, text, Options{}).Code
+		raw := uint32(b[0]) | uint32(b[1])<<8
+		if len(b) == 4 {
+			raw |= uint32(b[2])<<16 | uint32(b[3])<<24
+		}
+		if got := riscv.Decode(raw).Pretty(0); got != pretty {
+			t.Errorf("%s: %q, want %q", text, got, pretty)
+		}
+	}
+}
+
+func TestLabelsLikeDirectives(t *testing.T) {
+	p := assemble(t, ".if_done: nop\n.Lend: j .if_done\n", Options{})
+	if len(p.Code) != 8 || p.Symbols[".Lend"] != 4 {
+		t.Errorf("%x %v", p.Code, p.Symbols)
+	}
+}
+
 func TestFenceTextAssembles(t *testing.T) {
 	for set := range uint32(256) {
 		i := riscv.Decode(set<<20 | 0x0f)

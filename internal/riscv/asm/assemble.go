@@ -44,6 +44,7 @@ func Assemble(src string, opts Options) (*Program, error) {
 	last, work := &assembler{opts: opts}, 0
 	for n := range maxPasses {
 		a := newAssembler(opts, last, n == 0)
+		a.late = n > maxPasses/2
 		a.run(lines)
 		if a.settled(last) {
 			if len(a.errs) > 0 {
@@ -75,6 +76,7 @@ func MustAssemble(src string, opts Options) *Program {
 type assembler struct {
 	opts     Options
 	first    bool // nothing is known of labels further down
+	late     bool // many passes were not enough: jumps are not compressed any more
 	last     *assembler
 	code     []byte
 	syms     map[string]symbol

@@ -12,7 +12,7 @@ func (a *assembler) block(lines []line, depth int) {
 		a.stop("macros or repetitions are nested more than %d deep; does a macro call itself without end?", maxNesting)
 		return
 	}
-	var conditions []condition
+	var open []condition
 	for n := 0; n < len(lines) && !a.fatal; n++ {
 		a.line = &lines[n]
 		if a.lines++; a.lines > maxLines {
@@ -21,10 +21,10 @@ func (a *assembler) block(lines []line, depth int) {
 		}
 		name, rest := word(lines[n].text)
 		name = strings.ToLower(name)
-		if a.conditional(&conditions, name, rest) {
+		if a.conditional(&open, name, rest) {
 			continue
 		}
-		if len(conditions) > 0 && !conditions[len(conditions)-1].active {
+		if len(open) > 0 && !open[len(open)-1].active {
 			continue
 		}
 		if end := blockEnd[name]; end != "" {
@@ -45,7 +45,7 @@ func (a *assembler) block(lines []line, depth int) {
 		}
 		a.statement(lines[n].text, depth)
 	}
-	if len(conditions) > 0 && !a.fatal {
+	if len(open) > 0 && !a.fatal {
 		a.errorf(".if has no .endif")
 	}
 }
@@ -72,6 +72,9 @@ func collect(lines []line, at int, end string) (body []line, next int, ok bool) 
 	return nil, 0, false
 }
 
+var conditions = map[string]bool{".if": true, ".ifeq": true, ".ifne": true, ".ifgt": true, ".ifge": true, ".iflt": true,
+	".ifle": true, ".ifdef": true, ".ifndef": true, ".ifnotdef": true, ".ifb": true, ".ifnb": true, ".ifc": true, ".ifnc": true}
+
 // condition is one .if that is open.
 type condition struct {
 	active bool // its statements count
@@ -83,7 +86,7 @@ type condition struct {
 func (a *assembler) conditional(stack *[]condition, name, rest string) bool {
 	top := len(*stack) - 1
 	switch {
-	case strings.HasPrefix(name, ".if"):
+	case conditions[name]:
 		outer := top < 0 || (*stack)[top].active
 		c := condition{done: !outer}
 		if outer {
@@ -145,11 +148,8 @@ func (a *assembler) condition(name, rest string) bool {
 		return ok && int64(v) >= 0
 	case ".iflt":
 		return ok && int64(v) < 0
-	case ".ifle":
-		return ok && int64(v) <= 0
 	}
-	a.errorf("%s is not known", name)
-	return false
+	return ok && int64(v) <= 0 // .ifle
 }
 
 // constant evaluates something that decides how much is assembled, so that it must be known at once.

@@ -39,7 +39,7 @@ func (a *assembler) special(name string, args []string) (done bool, err error) {
 		return true, a.jalr(append([]string{"x0"}, args...))
 	case len(args) == 0 && (name == "c.unimp" || name == "unimp" && a.compress[len(a.compress)-1]):
 		a.inCode = true
-		a.emit(0, 0) // unpriv §27.5.5: all zero is defined to be illegal
+		a.emit(0, 0) // unpriv §27.5.4: all zero is defined to be illegal
 		return true, nil
 	case name == "jalr" && len(args) == 1:
 		return true, a.jalr([]string{"x1", args[0]})

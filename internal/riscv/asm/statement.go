@@ -155,7 +155,7 @@ func (a *assembler) emitInst(f riscv.Form, i riscv.Inst, guess bool) error {
 	if f.Size == 4 && a.compress[len(a.compress)-1] {
 		raw, ok := riscv.Compress(i)
 		need := 4
-		if ok {
+		if ok && !(a.late && isJump(i.Op)) {
 			need = 2
 		}
 		if a.grown(need) == 2 {
@@ -175,6 +175,8 @@ func (a *assembler) emitInst(f riscv.Form, i riscv.Inst, guess bool) error {
 	}
 	return nil
 }
+
+func isJump(op riscv.Op) bool { return op == riscv.JAL || op == riscv.BEQ || op == riscv.BNE }
 
 // guessImmediate returns an immediate that any form with this operand list can encode.
 func guessImmediate(f riscv.Form) int64 {
