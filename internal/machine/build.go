@@ -80,6 +80,7 @@ func (m *Machine) buildDevices() error {
 		harts = append(harts, aclint.Hart{Software: m.input(i, inputMSIP), Timer: m.input(i, inputMTIP), Phandle: intc})
 	}
 	intc := plic.New(contexts, board.PLICPhandle)
+	m.intc = intc
 	serial := uart.New(uart.Config{Name: "uart0", Clock: m.clock, Line: intc.Line(board.UARTIRQ), Backend: m.console})
 	m.console.uart = serial
 	m.workers = append(m.workers, m.console)
@@ -171,17 +172,21 @@ func (m *Machine) tree() *fdt.Node {
 	return board.Tree(cfg, &m.bus)
 }
 
-// components lists what has state, in the order of restoring.
+// components lists what has state, in the order of saving and restoring: who
+// drives a line comes before who reads it.
 func (m *Machine) components() []state.Component {
 	cs := []state.Component{m.clock, m.entropy}
-	for _, v := range m.vcpus {
-		cs = append(cs, v.VCPU)
+	for _, s := range m.bus.Slots() {
+		if s.Device != m.intc {
+			cs = append(cs, s.Device)
+		}
 	}
+	cs = append(cs, m.intc)
 	if m.sbi != nil {
 		cs = append(cs, m.sbi)
 	}
-	for _, s := range m.bus.Slots() {
-		cs = append(cs, s.Device)
+	for _, v := range m.vcpus {
+		cs = append(cs, v.VCPU)
 	}
 	return cs
 }

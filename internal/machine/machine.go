@@ -42,6 +42,7 @@ type Machine struct {
 	vcpus   []*vcpu
 	sbi     *sbi.SBI // nil if M-mode belongs to the guest
 	bus     board.Bus
+	intc    device.Device
 	extra   []*fdt.Node
 	console *console
 	htif    *htif
@@ -350,10 +351,16 @@ func (m *Machine) RestoreState(sections []state.Section) error {
 	if err := m.change(actRestore); err != nil {
 		return err
 	}
-	if err := state.RestoreAll(m.components(), sections); err != nil {
-		m.status, m.err = Stopped, err
+	err := state.RestoreAll(m.components(), sections)
+	m.spoil(err)
+	return err
+}
+
+// spoil leaves a machine that can only be closed, if there was an error; the
+// lock is held.
+func (m *Machine) spoil(err error) {
+	if err != nil && m.change(actStop) == nil {
+		m.err = err
 		close(m.done)
-		return err
 	}
-	return nil
 }

@@ -48,33 +48,49 @@ func writeU64(b *bufio.Writer, v uint64) {
 func saveRegion(b *bufio.Writer, r *memory.Region) {
 	writeU64(b, uint64(r.Base))
 	writeU64(b, r.Size)
-	var zero [memory.PageSize]byte
-	all := r.Bytes()
-	for n := uint64(0); n < r.Size/memory.PageSize; n++ {
-		page := all[n*memory.PageSize:][:memory.PageSize]
-		if !bytes.Equal(page, zero[:]) {
-			writeU64(b, n)
-			b.Write(page)
+	for start, end := r.NextData(0); start < r.Size; start, end = r.NextData(end) {
+		for off := start &^ (memory.PageSize - 1); off < end; off += memory.PageSize {
+			savePage(b, off/memory.PageSize, r.Bytes()[off:][:memory.PageSize])
 		}
 	}
 	writeU64(b, endOfRegion)
 }
 
+var zeroPage [memory.PageSize]byte
+
+func savePage(b *bufio.Writer, n uint64, page []byte) {
+	if !bytes.Equal(page, zeroPage[:]) {
+		writeU64(b, n)
+		b.Write(page)
+	}
+}
+
 // Restore reads what Save wrote into a machine of the same configuration that
 // has not run. After an error the machine can only be closed.
 func (m *Machine) Restore(r io.Reader) error {
-	b := bufio.NewReaderSize(r, 1<<20)
-	sections, err := readSections(b)
-	if err != nil {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.change(actRestore); err != nil {
+		return err
+	}
+	if err := m.restore(bufio.NewReaderSize(r, 1<<20)); err != nil {
+		m.spoil(err)
 		return fmt.Errorf("restore machine: %w", err)
 	}
-	if err := m.RestoreState(sections); err != nil {
-		return fmt.Errorf("restore machine: %w", err)
+	return nil
+}
+
+func (m *Machine) restore(b *bufio.Reader) error {
+	sections, err := readSections(b)
+	if err != nil {
+		return err
+	}
+	if err := state.RestoreAll(m.components(), sections); err != nil {
+		return err
 	}
 	for _, r := range m.mem.Regions() {
 		if err := restoreRegion(b, r); err != nil {
-			m.spoil(err)
-			return fmt.Errorf("restore machine: %s: %w", r.Name, err)
+			return fmt.Errorf("memory %s: %w", r.Name, err)
 		}
 	}
 	return nil
@@ -135,15 +151,5 @@ func restoreRegion(b *bufio.Reader, r *memory.Region) error {
 		if _, err := io.ReadFull(b, r.Bytes()[n*memory.PageSize:][:memory.PageSize]); err != nil {
 			return truncated(err)
 		}
-	}
-}
-
-// spoil leaves a machine that can only be closed.
-func (m *Machine) spoil(err error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.change(actStop) == nil {
-		m.err = err
-		close(m.done)
 	}
 }

@@ -143,3 +143,7 @@ func (r *Region) Zero() error {
 	r.markRange(0, r.Size)
 	return r.shm.Discard(0, r.Size)
 }
+
+// NextData finds the first run of bytes at or after off that may be other than
+// zero; start is Size if there is none. The machine is not running.
+func (r *Region) NextData(off uint64) (start, end uint64) { return r.shm.NextData(off) }

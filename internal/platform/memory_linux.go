@@ -36,6 +36,25 @@ func (m *SharedMemory) Discard(off, n uint64) error {
 	return unix.Fallocate(m.fd, unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, int64(off), int64(n))
 }
 
+// NextData finds the first run of bytes at or after off that may be other than
+// zero; start is the length of the memory if there is none. It is not to be
+// called by two goroutines at once.
+func (m *SharedMemory) NextData(off uint64) (start, end uint64) {
+	size := uint64(len(m.Bytes))
+	at, err := unix.Seek(m.fd, int64(off), unix.SEEK_DATA)
+	if err == unix.ENXIO {
+		return size, size
+	}
+	if err != nil {
+		return off, size // a host that cannot tell
+	}
+	hole, err := unix.Seek(m.fd, at, unix.SEEK_HOLE)
+	if err != nil {
+		return uint64(at), size
+	}
+	return uint64(at), uint64(hole)
+}
+
 // Close unmaps the memory. Bytes must not be used afterwards.
 func (m *SharedMemory) Close() error {
 	err := unix.Munmap(m.Bytes)

@@ -130,9 +130,14 @@ func (a *ACLINT) Node(w device.Wiring) *fdt.Node {
 func (a *ACLINT) StateName() string    { return "aclint" }
 func (a *ACLINT) StateVersion() uint32 { return 1 }
 
+// Save implements state.Component. A timer that is due but whose call was
+// overtaken by the pause comes first, so that the lines are up to date.
 func (a *ACLINT) Save(e *state.Encoder) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	for i := range a.cfg.Harts {
+		a.update(i)
+	}
 	e.U64(a.offset)
 	e.U32(uint32(len(a.msip)))
 	for i := range a.msip {

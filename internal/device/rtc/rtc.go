@@ -169,9 +169,11 @@ func (r *RTC) Node(w device.Wiring) *fdt.Node {
 func (r *RTC) StateName() string    { return "rtc" }
 func (r *RTC) StateVersion() uint32 { return 1 }
 
+// Save implements state.Component. An alarm that is due comes first.
 func (r *RTC) Save(e *state.Encoder) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.update()
 	e.U64(r.offset)
 	e.U32(r.timeHigh)
 	e.U64(r.alarm)

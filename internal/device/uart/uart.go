@@ -183,6 +183,10 @@ func (u *UART) timeoutLength() uint64 {
 func (u *UART) receiveTimeout() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	u.checkTimeout()
+}
+
+func (u *UART) checkTimeout() {
 	if u.timeoutAt == 0 || u.cfg.Clock.Now() < u.timeoutAt {
 		return
 	}
@@ -215,9 +219,11 @@ func (u *UART) interruptID() uint8 {
 func (u *UART) StateName() string    { return u.cfg.Name }
 func (u *UART) StateVersion() uint32 { return 1 }
 
+// Save implements state.Component. A timeout that is due comes first.
 func (u *UART) Save(e *state.Encoder) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	u.checkTimeout()
 	for _, v := range []uint8{u.ier, u.fcr, u.lcr, u.mcr, u.scr, u.lsr, u.msr, u.dll, u.dlm} {
 		e.U8(v)
 	}
