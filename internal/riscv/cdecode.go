@@ -24,6 +24,18 @@ func cLookup(raw uint16) *cspec {
 	return nil
 }
 
+// EncodingExtension returns the extension that a 16-bit encoding belongs to, ExtC, ExtZcb or ExtZcmop, which a hart must
+// have in addition to that of the instruction it expands to. For 32-bit encodings and illegal ones it is ExtNone.
+func (i Inst) EncodingExtension() Extension {
+	if i.Len != 2 {
+		return ExtNone
+	}
+	if s := cLookup(uint16(i.Raw)); s != nil {
+		return s.ext
+	}
+	return ExtNone
+}
+
 // field moves the width bits of raw that start at from so that they start at to.
 func field(raw uint16, from, width, to uint) int64 {
 	return int64(raw>>from&(1<<width-1)) << to

@@ -53,7 +53,7 @@ func checkDecode(t *testing.T, raw uint32) {
 		if again.Op == ILLEGAL || again.Rd != i.Rd || again.Op == i.Op && again.Imm != i.Imm {
 			t.Fatalf("%#x: %+v compresses to %#x: %+v", raw, i, c, again)
 		}
-		if i.Len == 2 && cExtension(i) == ExtC && uint32(c) != i.Raw {
+		if i.Len == 2 && i.EncodingExtension() == ExtC && uint32(c) != i.Raw {
 			// Only where two encodings mean the same.
 			if i.Op != ADDI && i.Op != LW && i.Op != LD && i.Op != FLD && i.Op != SW && i.Op != SD && i.Op != FSD {
 				t.Fatalf("%#x compresses to %#x", raw, c)

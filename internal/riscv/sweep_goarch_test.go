@@ -111,12 +111,12 @@ func TestSweepGo(t *testing.T) {
 			return i.Raw == 0 && theirs == "csrrw x0 csr3072 x0"
 		}},
 		{why: "compressed hints are not known", is: func(i Inst, _, theirs string) bool {
-			return i.Len == 2 && (i.Rd == 0 || i.Imm == 0) && cExtension(i) == ExtC && theirs == none
+			return i.Len == 2 && (i.Rd == 0 || i.Imm == 0) && i.EncodingExtension() == ExtC && theirs == none
 		}},
 		{why: "the immediate of a c.nop hint is lost", is: func(i Inst, ours, theirs string) bool {
 			return strings.HasPrefix(ours, "addi x0 x0") && i.Len == 2 && theirs == "addi x0 x0 0"
 		}},
-		{why: "Zcb is not known", is: func(i Inst, _, theirs string) bool { return cExtension(i) == ExtZcb && theirs == none }},
+		{why: "Zcb is not known", is: func(i Inst, _, theirs string) bool { return i.EncodingExtension() == ExtZcb && theirs == none }},
 		{why: "the immediate of c.lui is not cut to 20 bits", is: func(i Inst, ours, theirs string) bool {
 			return i.Op == LUI && i.Len == 2 && strings.HasSuffix(theirs, fmt.Sprint(uint32(i.Imm>>12)))
 		}},
@@ -140,6 +140,10 @@ func TestSweepGo(t *testing.T) {
 		c.check(t, i, goForm(i), goText(raw))
 	}
 	for _, raw := range words32(registerValues[:2]) {
+		// It tries its formats one by one and is slow, so rd and rs1 of zero only where they matter.
+		if major := raw & 0x7f; raw>>7&31 == 0 && major != 0x73 && major != 0x0f && major != 0x13 {
+			continue
+		}
 		i := Decode(raw)
 		c.check(t, i, goForm(i), goText(raw))
 	}

@@ -32,7 +32,14 @@ type comparison struct {
 	shown     map[string]int // failures by the two mnemonics, of which a few are printed
 }
 
-func (c *comparison) check(t *testing.T, i Inst, ours, theirs string) {
+// reporter is the part of testing.T that a comparison uses, so that TestSweepCanFail can watch one fail.
+type reporter interface {
+	Helper()
+	Errorf(format string, args ...any)
+	Logf(format string, args ...any)
+}
+
+func (c *comparison) check(t reporter, i Inst, ours, theirs string) {
 	c.compared++
 	if ours == theirs {
 		if c.instances == nil {
@@ -59,7 +66,7 @@ func (c *comparison) check(t *testing.T, i Inst, ours, theirs string) {
 }
 
 // finish checks that every known difference was met and every instruction seen, apart from those the tool lacks.
-func (c *comparison) finish(t *testing.T, lacks func(Op) bool) {
+func (c *comparison) finish(t reporter, lacks func(Op) bool) {
 	t.Helper()
 	for _, d := range c.known {
 		if d.seen == 0 && !testing.Short() {
@@ -78,6 +85,34 @@ func (c *comparison) finish(t *testing.T, lacks func(Op) bool) {
 		if c.instances[op] != 0 && lacks(op) {
 			t.Errorf("%v is said to be lacking but was confirmed %d times", op, c.instances[op])
 		}
+	}
+}
+
+type recorder struct{ errors int }
+
+func (r *recorder) Helper()               {}
+func (r *recorder) Errorf(string, ...any) { r.errors++ }
+func (r *recorder) Logf(string, ...any)   {}
+
+// A comparison must notice a wrong text, a difference that went away, and an instruction that never came.
+func TestSweepCanFail(t *testing.T) {
+	never := difference{why: "never", is: func(Inst, string, string) bool { return false }}
+	c, r := &comparison{known: []difference{never}}, &recorder{}
+	i := Decode(0xfff58513)
+	c.check(r, i, i.Disassemble(0), "addi a0,a1,-1")
+	if r.errors != 0 || c.failures != 0 {
+		t.Error("equal texts fail")
+	}
+	c.check(r, i, i.Disassemble(0), "addi a0,a1,-2")
+	if r.errors != 1 || c.failures != 1 {
+		t.Error("different texts pass")
+	}
+	if testing.Short() {
+		return // finish checks completeness in full runs only
+	}
+	c.finish(r, func(op Op) bool { return op != ADDI && op != SUB })
+	if r.errors != 3 { // and never, and SUB
+		t.Errorf("%d errors, want 3", r.errors)
 	}
 }
 
