@@ -37,7 +37,7 @@ func (cfg *Config) devices(source entropy.Source) (models []virtio.Model, err er
 		}
 		models = append(models, m)
 	}
-	n, err := cfg.network(source)
+	n, err := cfg.network()
 	if err != nil {
 		return models, err
 	}

@@ -1,8 +1,12 @@
 package doppel
 
 import (
+	"fmt"
+	"net/netip"
+
+	"doppel/internal/backend/netuser"
 	"doppel/internal/device/virtio"
-	"doppel/internal/entropy"
+	"doppel/internal/device/virtio/net"
 )
 
 const (
@@ -11,7 +15,7 @@ const (
 )
 
 // network makes the network device, nil if there is none.
-func (cfg *Config) network(source entropy.Source) (virtio.Model, error) {
+func (cfg *Config) network() (virtio.Model, error) {
 	switch cfg.Net {
 	case "", netNone:
 		if len(cfg.Publish) > 0 {
@@ -19,7 +23,23 @@ func (cfg *Config) network(source entropy.Source) (virtio.Model, error) {
 		}
 		return nil, nil
 	case netUser:
-		return nil, nil
+		return newUserNetwork(cfg.Publish)
 	}
 	return nil, &ConfigError{Field: "Net", Value: cfg.Net, Reason: "must be user or none"}
+}
+
+func newUserNetwork(publish []Publish) (virtio.Model, error) {
+	var c netuser.Config
+	for _, p := range publish {
+		addr := p.Addr
+		if !addr.IsValid() {
+			addr = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+		}
+		c.Publish = append(c.Publish, netuser.Publish{Host: netip.AddrPortFrom(addr, p.Host), Guest: p.Guest, UDP: p.UDP})
+	}
+	n, err := netuser.New(c)
+	if err != nil {
+		return nil, fmt.Errorf("network: %w", err)
+	}
+	return net.New(net.Config{Network: n, MAC: net.DefaultMAC}), nil
 }
