@@ -300,7 +300,7 @@ func (h *Hart) accessSeed(write bool) (v uint64, ok bool) {
 	return es16 | uint64(b[0]) | uint64(b[1])<<8, true
 }
 
-// mstatus adds the derived bit SD (priv §3.1.6.6).
+// mstatus adds the derived bit SD (priv §3.1.6.7).
 func (h *Hart) mstatus() uint64 {
 	v := h.CSR.Mstatus
 	if v&riscv.MstatusFS == riscv.MstatusFS {
@@ -318,7 +318,7 @@ func (h *Hart) setMstatus(v uint64) {
 	h.checkInterrupts()
 }
 
-// trapsVM tells whether satp and fences are illegal here (priv §3.1.6.5, TVM).
+// trapsVM tells whether satp and fences are illegal here (priv §3.1.6.6, TVM).
 func (h *Hart) trapsVM() bool {
 	return h.Priv == S && h.CSR.Mstatus&riscv.MstatusTVM != 0
 }
@@ -351,5 +351,5 @@ func (h *Hart) SetMenvcfg(v uint64) {
 // FPEnabled tells whether floating-point instructions are legal (mstatus.FS).
 func (h *Hart) FPEnabled() bool { return h.CSR.Mstatus&riscv.MstatusFS != 0 }
 
-// SetFPDirty notes that an f register or fcsr was written (priv §3.1.6.6).
+// SetFPDirty notes that an f register or fcsr was written (priv §3.1.6.7).
 func (h *Hart) SetFPDirty() { h.CSR.Mstatus |= riscv.MstatusFS }

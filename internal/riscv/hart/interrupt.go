@@ -68,7 +68,7 @@ func (h *Hart) timerExpired() {
 	h.wake()
 }
 
-// SetStimecmp writes stimecmp (Sstc §2.1), which is also SBI's timer.
+// SetStimecmp writes stimecmp (priv §12.1.12), which is also SBI's timer.
 func (h *Hart) SetStimecmp(v uint64) {
 	h.CSR.Stimecmp = v
 	h.updateTimer()
@@ -95,7 +95,7 @@ func (h *Hart) updateTimer() {
 	h.stip = h.CSR.Menvcfg&riscv.MenvcfgSTCE != 0 && h.Time() >= h.CSR.Stimecmp
 }
 
-// stimecmpEnabled: below M the register needs STCE and mcounteren.TM (Sstc §2.2).
+// stimecmpEnabled: below M the register needs STCE and mcounteren.TM (priv §12.1.12).
 func (h *Hart) stimecmpEnabled() bool {
 	return h.Priv == M ||
 		h.CSR.Menvcfg&riscv.MenvcfgSTCE != 0 && h.CSR.Mcounteren&riscv.CounterTM != 0
@@ -127,7 +127,7 @@ func (h *Hart) pending() uint64 {
 }
 
 // mipWritable are the bits that software may change (priv §3.1.9); STIP only
-// while it is not stimecmp's (Sstc §2.1).
+// while it is not stimecmp's (priv §12.1.12).
 func (h *Hart) mipWritable() uint64 {
 	if h.CSR.Menvcfg&riscv.MenvcfgSTCE != 0 {
 		return supervisorInterrupts &^ riscv.MipSTIP

@@ -214,7 +214,7 @@ func TestKick(t *testing.T) {
 	}
 }
 
-// TestTimer: stimecmp (Sstc §2.1).
+// TestTimer: stimecmp (priv §12.1.12).
 func TestTimer(t *testing.T) {
 	m := newMachine(t, true)
 	woken := 0
@@ -261,7 +261,7 @@ func TestTimer(t *testing.T) {
 	}
 }
 
-// TestTimerOwner: who drives STIP (Sstc §2.1).
+// TestTimerOwner: who drives STIP (priv §12.1.12).
 func TestTimerOwner(t *testing.T) {
 	m := newMachine(t, false)
 	m.clk.set(1000)

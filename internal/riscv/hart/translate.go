@@ -214,7 +214,7 @@ func (h *Hart) legalLeaf(pte uint64, level int) bool {
 func (h *Hart) leafAccess(pte uint64, p Priv) (r, w, x bool) {
 	r, w, x = pte&riscv.PTER != 0, pte&riscv.PTEW != 0, pte&riscv.PTEX != 0
 	if h.CSR.Mstatus&riscv.MstatusMXR != 0 {
-		r = r || x // priv §3.1.6.3
+		r = r || x // priv §3.1.6.4
 	}
 	user := pte&riscv.PTEU != 0
 	switch {

@@ -80,7 +80,7 @@ func (c permission) want() (fault bool, after uint64) {
 }
 
 // TestPermissions: all modes, levels, permissions, status bits, A and D
-// (priv §12.3.2, §3.1.6.3, §12.1.1.2, Svade, Svadu).
+// (priv §12.3.2, §3.1.6.4, §12.1.1.2, Svade, Svadu).
 func TestPermissions(t *testing.T) {
 	m := newMachine(t, false)
 	m.openPMP()
@@ -295,7 +295,7 @@ func TestMachineMode(t *testing.T) {
 	if got, _, ok := m.Translate(0x5000, 8, Load); !ok || got.GPA != ramBase+0x40000 || got.Exec {
 		t.Errorf("MPRV load: %+v, %v", got, ok)
 	}
-	// priv §3.1.6.3: MPRV does not affect fetches.
+	// priv §3.1.6.4: MPRV does not affect fetches.
 	if got, _, ok := m.Translate(0x5000, 4, Fetch); !ok || got.GPA != 0x5000 || got.Read || got.Write {
 		t.Errorf("MPRV fetch: %+v, %v", got, ok)
 	}

@@ -58,7 +58,7 @@ func (h *Hart) MRet() bool {
 
 // SRet performs sret (priv §3.3.2). false means illegal instruction.
 func (h *Hart) SRet() bool {
-	// priv §3.1.6.5: TSR makes it illegal in S-mode.
+	// priv §3.1.6.6: TSR makes it illegal in S-mode.
 	if h.Priv < S || h.Priv == S && h.CSR.Mstatus&riscv.MstatusTSR != 0 {
 		return false
 	}
@@ -78,7 +78,7 @@ func (h *Hart) leave(st uint64, to Priv, pc uint64) {
 	}
 	hadMPRV := st&riscv.MstatusMPRV != 0
 	if to != M {
-		st &^= riscv.MstatusMPRV // priv §3.1.6.3
+		st &^= riscv.MstatusMPRV // priv §3.1.6.4
 	}
 	h.CSR.Mstatus = st
 	h.Priv = to
@@ -143,7 +143,7 @@ func (h *Hart) CBOAllowed(op riscv.Op) bool {
 		h.CSR.Menvcfg&need != 0 && (h.Priv == S || h.CSR.Senvcfg&need != 0)
 }
 
-// DataPriv is the effective privilege of loads and stores (priv §3.1.6.3).
+// DataPriv is the effective privilege of loads and stores (priv §3.1.6.4).
 func (h *Hart) DataPriv() Priv {
 	if h.CSR.Mstatus&riscv.MstatusMPRV != 0 {
 		return Priv(h.CSR.Mstatus >> riscv.MstatusMPPShift & 3)

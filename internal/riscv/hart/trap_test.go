@@ -77,7 +77,7 @@ func TestSupervisorTraps(t *testing.T) {
 	}
 }
 
-// TestReturn: mret and sret (priv §3.3.2, §3.1.6.1, §3.1.6.3, §3.1.6.5).
+// TestReturn: mret and sret (priv §3.3.2, §3.1.6.1, §3.1.6.4, §3.1.6.6).
 func TestReturn(t *testing.T) {
 	const (
 		mie, mpie, sie, spie = riscv.MstatusMIE, riscv.MstatusMPIE, riscv.MstatusSIE, riscv.MstatusSPIE
@@ -157,7 +157,7 @@ func TestLegality(t *testing.T) {
 		{"sfence.vma in U", fence, U, 0, 0, 0, false, false, false},
 		{"sfence.vma in S", fence, S, 0, 0, 0, true, true, false},
 		{"sfence.vma in M", fence, M, tvm, 0, 0, true, true, false},
-		{"priv §3.1.6.5: sfence.vma with TVM", fence, S, tvm, 0, 0, false, false, false},
+		{"priv §3.1.6.6: sfence.vma with TVM", fence, S, tvm, 0, 0, false, false, false},
 		{"Svinval: sinval.vma with TVM", inval, S, tvm, 0, 0, false, false, false},
 		{"Svinval: sinval.vma in S", inval, S, 0, 0, 0, true, true, false},
 		{"Svinval: sinval.vma in U", inval, U, 0, 0, 0, false, false, false},
@@ -165,7 +165,7 @@ func TestLegality(t *testing.T) {
 		{"Svinval: sfence.w.inval with TVM", order, S, tvm, 0, 0, true, false, false},
 		{"wfi in U", wfi, U, 0, 0, 0, false, false, false},
 		{"wfi in S", wfi, S, 0, 0, 0, true, false, true},
-		{"priv §3.1.6.5: wfi in S with TW", wfi, S, tw, 0, 0, false, false, false},
+		{"priv §3.1.6.6: wfi in S with TW", wfi, S, tw, 0, 0, false, false, false},
 		{"wfi in M with TW", wfi, M, tw, 0, 0, true, false, true},
 		{"CMO: cbo.zero in M", cbo(riscv.CBO_ZERO), M, 0, 0, 0, true, false, false},
 		{"CMO: cbo.zero in S without CBZE", cbo(riscv.CBO_ZERO), S, 0, bie | bcfe, 0, false, false, false},
