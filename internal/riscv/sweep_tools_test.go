@@ -121,8 +121,8 @@ func TestSweepGNU32(t *testing.T) {
 		}},
 		{why: "a write of a read-only CSR has the name unimp", is: func(i Inst, _, theirs string) bool { return i.Raw == 0xc0001073 && theirs == "unimp" }},
 	}}
-	for _, r := range registerValues {
-		sweepGNU(t, c, words32([][2]uint32{r}), 4)
+	for _, r := range append(special, every) {
+		sweepGNU(t, c, words32(r), 4)
 	}
 	c.finish(t, gnuLacks)
 }
@@ -222,8 +222,8 @@ func TestSweepLLVM32(t *testing.T) {
 			return a[2] == number || b[2] == number
 		}},
 	}}
-	for _, r := range registerValues[:2] {
-		sweepLLVM(t, c, words32([][2]uint32{r}), 4)
+	for _, r := range []registers{every, special[0]} {
+		sweepLLVM(t, c, words32(r), 4)
 	}
 	c.finish(t, func(op Op) bool { return op == C_MOP || op == PAUSE })
 }
