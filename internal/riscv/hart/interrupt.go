@@ -135,8 +135,9 @@ func (h *Hart) mipWritable() uint64 {
 	return supervisorInterrupts
 }
 
+// setMip writes the bits of mask. An edge that came after v was computed comes
+// after the write: taken before it, a csrrs of another bit would lose it.
 func (h *Hart) setMip(v, mask uint64) {
-	h.takeEdges()
 	h.CSR.Mip = merge(h.CSR.Mip, v, mask)
 	h.checkInterrupts()
 }

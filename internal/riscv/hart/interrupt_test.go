@@ -179,6 +179,21 @@ func TestSoftwareInterruptIsAnEdge(t *testing.T) {
 	}
 }
 
+// TestEdgeDuringWrite: an edge between the read and the write of a csrrs is not
+// lost.
+func TestEdgeDuringWrite(t *testing.T) {
+	for _, c := range []riscv.CSR{riscv.CSRSip, riscv.CSRMip} {
+		m := newMachine(t, false)
+		m.CSR.Mideleg = midelegMask
+		old, _ := m.readCSR(c)
+		m.SetInterrupt(1, true)
+		m.writeCSR(c, old|riscv.MipLCOFIP)
+		if got := m.read(t, c); got != riscv.MipSSIP|riscv.MipLCOFIP {
+			t.Errorf("%v = %#x, want SSIP and LCOFIP", c, got)
+		}
+	}
+}
+
 // TestInputs: numbers that are no inputs do nothing.
 func TestInputs(t *testing.T) {
 	m := newMachine(t, false)
