@@ -11,6 +11,7 @@ import (
 // Limits of the decode cache.
 const (
 	maxBlock      = 64       // instructions; bounds how late an interrupt is seen
+	nearSize      = 1 << 14  // blocks that are found without a look at the map
 	maxCacheBytes = 24 << 20 // of one vCPU; all is forgotten when it is reached
 )
 
@@ -197,6 +198,11 @@ func (b *block) bytes() int {
 // blockAt returns the block at gpa, whose first byte is at host, decoded from
 // what memory holds now.
 func (v *VCPU) blockAt(gpa memory.GPA, host unsafe.Pointer) *block {
+	near := &v.near[(gpa>>1^gpa>>14)%nearSize]
+	if b := *near; b != nil && b.gpa == gpa {
+		v.validate(b)
+		return b
+	}
 	b := v.blocks[gpa]
 	if b == nil {
 		if v.cacheBytes > maxCacheBytes {
@@ -208,6 +214,7 @@ func (v *VCPU) blockAt(gpa memory.GPA, host unsafe.Pointer) *block {
 		v.cacheBytes += b.bytes()
 	}
 	v.validate(b)
+	*near = b
 	return b
 }
 
@@ -231,5 +238,7 @@ func (v *VCPU) forgetBlocks() {
 	v.blocks = make(map[memory.GPA]*block)
 	v.cacheBytes = 0
 	v.part.links = nil
+	v.near = [nearSize]*block{}
 	v.jumps = [jumpSize]jumpEntry{}
+	v.jumpPages = pageSet{}
 }

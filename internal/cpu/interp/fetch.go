@@ -20,7 +20,12 @@ func (v *VCPU) fetch(pc uint64) *block {
 		return v.fetchSingle(pc)
 	}
 	b := v.blockAt(p.gpa, p.host)
-	v.jumps[jumpIndex(pc)] = jumpEntry{pc, v.jumpKey, b}
+	key := v.jumpKey
+	if p.global {
+		key = v.globalKey
+	}
+	v.jumps[jumpIndex(pc)] = jumpEntry{pc, key, b}
+	v.jumpPages.add(pc)
 	return b
 }
 
@@ -31,16 +36,17 @@ func (v *VCPU) fetchPlace(pc, va uint64) (p place, whole, ok bool) {
 	e := &v.fetches[page%fetchTLBSize]
 	if e.tag == page<<memory.PageShift|v.fetchCtx {
 		off := va & pageMask
-		return place{host: unsafe.Add(e.page, off), gpa: e.gpa | memory.GPA(off)}, true, true
+		return place{host: unsafe.Add(e.page, off), gpa: e.gpa | memory.GPA(off), global: e.global}, true, true
 	}
 	m, cause, ok := v.h.Translate(va, 2, hart.Fetch)
 	if ok {
 		r := v.mem.Find(m.GPA, 2)
 		if r != nil && r.Readable() {
 			p.gpa, p.host = m.GPA, unsafe.Add(r.Host(), uint64(m.GPA-r.Base))
+			p.global = m.Global
 			whole = m.Size >= memory.PageSize
 			if whole {
-				*e = fetchEntry{page<<memory.PageShift | v.fetchCtx, unsafe.Add(p.host, -int(va&pageMask)), p.gpa &^ pageMask}
+				*e = fetchEntry{page<<memory.PageShift | v.fetchCtx, unsafe.Add(p.host, -int(va&pageMask)), p.gpa &^ pageMask, p.global}
 				v.noteSuperpage(m, v.fetchCtx)
 			}
 			return p, whole, true

@@ -36,6 +36,7 @@ type VCPU struct {
 	// What selects among translations and blocks; see tlb.go.
 	dataCtx, fetchCtx uint64
 	jumpKey           uint64
+	globalKey         uint64
 	gen               uint64 // of blocks; counts fence.i
 	fpReady           bool   // mstatus.FS is Dirty: floating point needs no check
 
@@ -50,6 +51,7 @@ type VCPU struct {
 	spaces               map[uint64]uint64 // satp to number
 	nextSpace            uint64
 	super                [2]addressRange
+	jumpPages            pageSet // that v.jumps has entries of, since the epoch began
 
 	blocks     map[memory.GPA]*block
 	cacheBytes int
@@ -61,6 +63,7 @@ type VCPU struct {
 	stores  [tlbSize]tlbEntry
 	fetches [fetchTLBSize]fetchEntry
 	jumps   [jumpSize]jumpEntry
+	near    [nearSize]*block // by physical address
 }
 
 var (

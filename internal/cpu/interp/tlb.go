@@ -42,16 +42,43 @@ type tlbEntry struct {
 }
 
 type fetchEntry struct {
-	tag  uint64
-	page unsafe.Pointer
-	gpa  memory.GPA
+	tag    uint64
+	page   unsafe.Pointer
+	gpa    memory.GPA
+	global bool
 }
 
-// jumpEntry leads from a virtual address to a block.
+// jumpEntry leads from a virtual address to a block. The key is a context and
+// the epoch; for global pages the context is of a space of its own, so that the
+// kernel's entries outlive a change of address space.
 type jumpEntry struct {
 	pc  uint64
 	key uint64
 	blk *block
+}
+
+// globalSpace, with a mode of translation, stands in spaces for the space of
+// global pages. As a satp it can translate nothing.
+const globalSpace = riscv.SatpPPN | riscv.SatpASID
+
+// pageSet is a set of virtual pages that may have more members than were put
+// into it.
+type pageSet [64]uint64
+
+func (s *pageSet) word(va uint64) (*uint64, uint64) {
+	page := va >> memory.PageShift
+	page ^= page>>12 ^ page>>24
+	return &s[page>>6%64], 1 << (page % 64)
+}
+
+func (s *pageSet) add(va uint64) {
+	w, bit := s.word(va)
+	*w |= bit
+}
+
+func (s *pageSet) has(va uint64) bool {
+	w, bit := s.word(va)
+	return *w&bit != 0
 }
 
 func jumpIndex(pc uint64) uint64 { return (pc>>1 ^ pc>>13) & (jumpSize - 1) }
@@ -78,8 +105,19 @@ func (v *VCPU) setContext() {
 		epoch = v.epoch // if it changes, the numbers before are void
 		v.dataCtx = v.context(h.DataPriv(), true)
 		v.fetchCtx = v.context(h.Priv, false)
+		v.jumpKey = v.epoch<<memory.PageShift | v.fetchCtx
+		v.globalKey = v.jumpKey
+		if mode := h.CSR.Satp & riscv.SatpMode; mode != 0 && h.Priv != hart.M {
+			n := v.space(mode | globalSpace)
+			v.globalKey = v.epoch<<memory.PageShift | n<<6 | v.fetchCtx&(7<<3)
+		}
 	}
-	v.jumpKey = v.epoch<<memory.PageShift | v.fetchCtx
+}
+
+// forgetJumps makes all entries of v.jumps void.
+func (v *VCPU) forgetJumps() {
+	v.epoch++
+	v.jumpPages = pageSet{}
 }
 
 func (v *VCPU) context(priv hart.Priv, data bool) uint64 {
@@ -117,7 +155,7 @@ func (v *VCPU) space(satp uint64) uint64 {
 		v.loads = [tlbSize]tlbEntry{}
 		v.stores = [tlbSize]tlbEntry{}
 		v.fetches = [fetchTLBSize]fetchEntry{}
-		v.epoch++
+		v.forgetJumps()
 		clear(v.spaces)
 		v.nextSpace = 1
 	}
@@ -139,7 +177,6 @@ func (v *VCPU) flushTLB(f hart.Fence) {
 				break
 			}
 		}
-		v.epoch++
 	case f.HasASID && !f.HasVA:
 		// priv §4.2.1: translations of other address spaces may stay.
 		for satp := range v.spaces {
@@ -164,6 +201,9 @@ func (v *VCPU) flushPage(va uint64) {
 	}
 	if e := &v.fetches[page%fetchTLBSize]; e.tag>>memory.PageShift == page {
 		e.tag = 0
+	}
+	if v.jumpPages.has(va) {
+		v.forgetJumps()
 	}
 }
 
@@ -192,6 +232,7 @@ type place struct {
 	host   unsafe.Pointer // nil if memory does not hold it
 	gpa    memory.GPA
 	region *memory.Region
+	global bool // of fetches
 }
 
 // find translates an access that lies in one page. After ok = false the
