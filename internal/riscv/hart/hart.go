@@ -85,7 +85,9 @@ type Config struct {
 const TimeHz = 10_000_000
 
 // Engine is what a hart tells the engine that runs it, always on the hart's
-// own goroutine.
+// own goroutine. In turn an engine brackets the execution of instructions by
+// Hart.Enter and Hart.Leave, so that Shootdown knows whom to wait for, and
+// calls Poll soon after Attention is not zero.
 type Engine interface {
 	// FlushTLB forgets the translations that f names. Flushing more is
 	// allowed.
