@@ -1,8 +1,11 @@
 package guest
 
 import (
+	"archive/tar"
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -16,11 +19,10 @@ import (
 	"doppel/internal/image/deb"
 	"doppel/internal/image/fetch"
 	"doppel/internal/image/kmod"
-	"doppel/internal/image/tree"
 )
 
-// spoolLimit bounds the unpacked packages.
-const spoolLimit = 4 << 30
+// maxFile bounds one file of a package; the kernel has about 30 MiB.
+const maxFile = 256 << 20
 
 // modules are what tests may load; what each needs comes with it.
 var modules = []string{"virtio_mmio", "virtio_blk", "ext4", "virtio_net", "af_packet", "virtio_rng"}
@@ -35,12 +37,7 @@ func fetchAll(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	sp, err := tree.NewSpool(dir, spoolLimit)
-	if err != nil {
-		return err
-	}
-	defer sp.Close()
-	x := &extractor{ctx: ctx, archive: archive, spool: sp, dir: dir}
+	x := &extractor{ctx: ctx, archive: archive, dir: dir}
 	f := &Files{}
 	sbi, uboot := "usr/lib/riscv64-linux-gnu/opensbi/generic/", "usr/lib/u-boot/"
 	for _, p := range []struct {
@@ -120,12 +117,11 @@ func kernelName(x *apt.Index) (string, error) {
 type extractor struct {
 	ctx     context.Context
 	archive *apt.Archive
-	spool   *tree.Spool
 	dir     string
 }
 
 // unpack gives the files of a package by their names, without a leading slash.
-func (x *extractor) unpack(name string) (map[string]tree.Content, error) {
+func (x *extractor) unpack(name string) (map[string][]byte, error) {
 	p := x.archive.Index.Lookup(name)
 	if p == nil {
 		return nil, fmt.Errorf("suite %s has no such package", Suite)
@@ -144,29 +140,35 @@ func (x *extractor) unpack(name string) (map[string]tree.Content, error) {
 		return nil, err
 	}
 	defer d.Close()
-	entries := map[string]tree.Content{}
-	err = tree.ReadTar(x.ctx, d.Data(), x.spool, func(e tree.Entry) error {
-		if e.Data.Size > 0 {
-			entries[strings.TrimPrefix(path.Clean("/"+e.Header.Name), "/")] = e.Data
+	entries := map[string][]byte{}
+	for t := tar.NewReader(d.Data()); ; {
+		h, err := t.Next()
+		if errors.Is(err, io.EOF) {
+			return entries, nil
 		}
-		return nil
-	})
-	return entries, err
+		if err != nil {
+			return nil, err
+		}
+		if h.Typeflag != tar.TypeReg || h.Size > maxFile {
+			continue
+		}
+		data, err := io.ReadAll(t)
+		if err != nil {
+			return nil, err
+		}
+		entries[strings.TrimPrefix(path.Clean("/"+h.Name), "/")] = data
+	}
 }
 
 // files writes some files of a package and notes where each is.
-func (x *extractor) files(pkg string, entries map[string]tree.Content, want map[string]*string) error {
+func (x *extractor) files(pkg string, entries map[string][]byte, want map[string]*string) error {
 	for name, to := range want {
-		c, ok := entries[name]
+		data, ok := entries[name]
 		if !ok {
 			return fmt.Errorf("package %s has no file %s", pkg, name)
 		}
 		*to = pkg + "-" + strings.ReplaceAll(strings.TrimPrefix(name, "usr/lib/"), "/", "-")
-		data, err := io.ReadAll(x.spool.Reader(c))
-		if err == nil {
-			err = os.WriteFile(filepath.Join(x.dir, *to), data, 0o644)
-		}
-		if err != nil {
+		if err := os.WriteFile(filepath.Join(x.dir, *to), data, 0o644); err != nil {
 			return err
 		}
 	}
@@ -174,7 +176,7 @@ func (x *extractor) files(pkg string, entries map[string]tree.Content, want map[
 }
 
 // kernel writes the kernel and its modules in the order of loading.
-func (x *extractor) kernel(entries map[string]tree.Content, f *Files) error {
+func (x *extractor) kernel(entries map[string][]byte, f *Files) error {
 	byName := map[string]string{}
 	for name := range entries {
 		if version, ok := strings.CutPrefix(name, "boot/vmlinux-"); ok {
@@ -196,7 +198,7 @@ func (x *extractor) kernel(entries map[string]tree.Content, f *Files) error {
 		if !ok {
 			return nil, kmod.ErrMissing
 		}
-		data, err := kmod.Read(x.spool.Reader(entries[file]))
+		data, err := kmod.Read(bytes.NewReader(entries[file]))
 		if err != nil {
 			return nil, err
 		}
