@@ -40,7 +40,7 @@ func within(b []byte, off, n uint64) []byte {
 	return b[off : off+n]
 }
 
-func parseELF(b []byte) (*Program, error) {
+func parseELF(b []byte, opt Options) (*Program, error) {
 	if len(b) < elfHeaderSize {
 		return nil, fmt.Errorf("is a truncated ELF file of %d bytes", len(b))
 	}
@@ -59,7 +59,41 @@ func parseELF(b []byte) (*Program, error) {
 	}
 	p.Entry = p.physical(b, le.Uint64(b[24:]))
 	p.findSymbols(b)
+	if le.Uint16(b[16:]) == elfTypeDyn && !p.inRAM(opt) {
+		p.moveTo(opt.RawAt)
+	}
 	return p, nil
+}
+
+// inRAM tells whether the place that the file was linked for is the machine's.
+func (p *Program) inRAM(opt Options) bool {
+	for _, s := range p.Segments {
+		if s.Addr < opt.RAMBase || uint64(s.Addr-opt.RAMBase) >= opt.RAMSize {
+			return false
+		}
+	}
+	return true
+}
+
+// moveTo moves the program so that its lowest segment is at an address. A
+// position-independent one, such as OpenSBI's, relocates itself. Sums that wrap
+// are for place to refuse.
+func (p *Program) moveTo(at memory.GPA) {
+	lowest := p.Segments[0].Addr
+	for _, s := range p.Segments {
+		lowest = min(lowest, s.Addr)
+	}
+	slide := at - lowest
+	for i := range p.Segments {
+		p.Segments[i].Addr += slide
+	}
+	p.Entry += slide
+	if p.ToHost != 0 {
+		p.ToHost += slide
+	}
+	if p.FromHost != 0 {
+		p.FromHost += slide
+	}
 }
 
 // programHeader returns the i-th program header, nil if the file has it not.

@@ -51,7 +51,8 @@ type Program struct {
 type Options struct {
 	RAMBase memory.GPA
 	RAMSize uint64
-	// AllowRaw accepts anything unknown as a raw binary at RawAt.
+	// AllowRaw accepts anything unknown as a raw binary at RawAt, which is also
+	// where position-independent ELF files go that are linked for elsewhere.
 	AllowRaw bool
 	RawAt    memory.GPA
 }
@@ -65,7 +66,7 @@ func Parse(data []byte, opt Options) (*Program, error) {
 	var p *Program
 	switch {
 	case isELF(data):
-		p, err = parseELF(data)
+		p, err = parseELF(data, opt)
 	case isImage(data):
 		p, err = parseImage(data, opt.RAMBase)
 	default:
