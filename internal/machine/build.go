@@ -125,6 +125,9 @@ func (m *Machine) buildFlash() error {
 		bases = append(bases, board.FlashBase+memory.GPA(i*board.FlashSize))
 	}
 	m.extra = append(m.extra, flash.Tree(bases, board.FlashSize))
+	if !m.plan.supervisor {
+		m.extra = append(m.extra, hart.PMUNode())
+	}
 	for i, base := range bases {
 		name := fmt.Sprintf("flash%d", i)
 		region, err := m.mem.Add(memory.ROM, name, base, board.FlashSize)
@@ -164,7 +167,7 @@ func (m *Machine) finish(status, code uint16) {
 // tree is the machine's device tree.
 func (m *Machine) tree() *fdt.Node {
 	cfg := board.TreeConfig{
-		Harts: m.cfg.CPUs, RAMSize: m.cfg.Memory, TimebaseHz: hart.TimeHz, Extensions: extensions, MMU: "sv57",
+		Harts: m.cfg.CPUs, RAMSize: m.cfg.Memory, TimebaseHz: hart.TimeHz, Extensions: extensions(m.plan.supervisor), MMU: "sv57",
 		Bootargs: m.cfg.Append, InitrdAt: m.plan.initrdAt, InitrdLen: uint64(len(m.cfg.Initrd.Data)), Extra: m.extra,
 	}
 	m.entropy.Fill(cfg.RNGSeed[:])

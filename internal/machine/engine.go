@@ -1,6 +1,8 @@
 package machine
 
 import (
+	"slices"
+
 	"doppel/internal/cpu"
 	"doppel/internal/cpu/interp"
 	"doppel/internal/riscv/hart"
@@ -13,9 +15,14 @@ func newEngine(cfg hart.Config) (cpu.VCPU, *hart.Hart) {
 	return v, v.Hart()
 }
 
-// extensions is what the harts implement, in the canonical order of the ISA
+// extensions lists what the harts implement, in the canonical order of the ISA
 // string (unpriv, "ISA extension naming conventions").
-var extensions = []string{
+func extensions(supervisor bool) []string {
+	return append(slices.Clone(unprivileged), hart.Extensions(supervisor)...)
+}
+
+// unprivileged is what every engine executes.
+var unprivileged = []string{
 	"i", "m", "a", "f", "d", "c",
 	"zicbom", "zicbop", "zicboz", "zicntr", "zicond", "zicsr", "zifencei", "zihintntl", "zihintpause", "zihpm", "zimop",
 	"zacas", "zawrs",
@@ -23,5 +30,4 @@ var extensions = []string{
 	"zca", "zcb", "zcd", "zcmop",
 	"zba", "zbb", "zbc", "zbkb", "zbs",
 	"zkr",
-	"smstateen", "sscofpmf", "sstc", "svade", "svadu", "svinval", "svnapot", "svpbmt",
 }

@@ -153,6 +153,8 @@ func (v *VCPU) Run(budget uint64) (exit cpu.Exit) {
 		}
 		v.h.Halted = false
 	}
+	v.h.Enter() // before any instruction: other harts' fences wait for those that run
+	defer v.h.Leave()
 	v.h.PC &^= 1 // priv §3.1.14: as in epc; a debugger may have set it
 	v.refresh()
 	v.mark = int64(v.h.Instret) + left
