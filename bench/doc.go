@@ -1,0 +1,9 @@
+// Command bench measures Doppel beside QEMU and beside the host itself, in one run.
+//
+// It compiles the programs under bench/programs for riscv64 and for the host, boots one kernel and one initramfs under
+// each machine, runs the programs alternately for several rounds, and prints medians, ratios and geometric means. It
+// also measures instruction rate, idle load and the time to start. Results go to bench/RESULTS.md.
+//
+// A program whose checksum differs between the host, Doppel and QEMU is a failure, not a speed. Nothing here compares a
+// time with a limit: machines differ, ratios of one run do not.
+package main
