@@ -11,20 +11,6 @@ import (
 
 // Every atomic access is sequentially consistent, whatever its aq and rl.
 
-// barrierWord is only there to be operated on.
-type barrierWord struct {
-	_ [64]byte
-	n atomic.Uint32
-	_ [60]byte
-}
-
-// barrier orders all earlier accesses before all later ones. An atomic
-// read-modify-write is such a barrier on amd64 and on arm64 with LSE.
-func barrier() {
-	var w barrierWord
-	w.n.Swap(1)
-}
-
 // atomic executes an instruction of A or Zacas.
 func (v *VCPU) atomic(in *inst) outcome {
 	h := v.h

@@ -62,7 +62,7 @@ func (v *VCPU) fetchPlace(pc, va uint64) (p place, whole, ok bool) {
 // fetchSingle makes v.single the instruction at pc, of which each half is
 // translated for itself. It returns nil after a trap.
 func (v *VCPU) fetchSingle(pc uint64) *block {
-	var raw [4]byte
+	raw := &v.singleRaw
 	for i := 0; i < 4; i += 2 {
 		p, _, ok := v.fetchPlace(pc, pc+uint64(i))
 		if !ok {

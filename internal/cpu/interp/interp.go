@@ -58,6 +58,7 @@ type VCPU struct {
 	nlinks     int   // of the block that is being decoded
 	part       block // the start of a block, where the budget ends in it
 	single     block // an instruction that is not in the cache
+	singleRaw  [4]byte
 
 	loads   [tlbSize]tlbEntry
 	stores  [tlbSize]tlbEntry

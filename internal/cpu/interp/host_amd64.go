@@ -1,6 +1,9 @@
 package interp
 
-import "unsafe"
+import (
+	"sync/atomic"
+	"unsafe"
+)
 
 // hostIsTSO: stores are seen in order, and loads are made in order.
 const hostIsTSO = true
@@ -15,3 +18,10 @@ const HasQuadCAS = true
 //
 //go:noescape
 func cas128(p unsafe.Pointer, expLo, expHi, newLo, newHi uint64) (lo, hi uint64)
+
+// barrier orders all earlier accesses before all later ones, as every locked
+// instruction does.
+func barrier() {
+	var n atomic.Uint32
+	n.Swap(1)
+}

@@ -4,13 +4,14 @@ package interp
 
 import (
 	"sync"
+	"sync/atomic"
 	"unsafe"
 )
 
-// hostIsTSO: see cas128_amd64.go.
+// hostIsTSO: see host_amd64.go.
 const hostIsTSO = false
 
-// HasQuadCAS: see cas128_amd64.go. Here amocas.q is atomic only with regard to
+// HasQuadCAS: see host_amd64.go. Here amocas.q is atomic only with regard to
 // itself.
 const HasQuadCAS = false
 
@@ -27,4 +28,12 @@ func cas128(p unsafe.Pointer, expLo, expHi, newLo, newHi uint64) (lo, hi uint64)
 		q[0], q[1] = newLo, newHi
 	}
 	return lo, hi
+}
+
+// barrier orders all earlier accesses before all later ones. Go's atomic
+// operations are sequentially consistent, and no host of this kind makes them
+// anything less than a barrier.
+func barrier() {
+	var n atomic.Uint32
+	n.Swap(1)
 }

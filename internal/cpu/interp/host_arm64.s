@@ -24,3 +24,8 @@ done:
 	MOVD R5, lo+40(FP)
 	MOVD R6, hi+48(FP)
 	RET
+
+// func barrier()
+TEXT ·barrier(SB), NOSPLIT, $0-0
+	DMB $11
+	RET

@@ -2,10 +2,10 @@ package interp
 
 import "unsafe"
 
-// hostIsTSO: see cas128_amd64.go.
+// hostIsTSO: see host_amd64.go.
 const hostIsTSO = false
 
-// HasQuadCAS: see cas128_amd64.go.
+// HasQuadCAS: see host_amd64.go.
 const HasQuadCAS = true
 
 // cas128 replaces the 16 aligned bytes at p if they are as expected, in one
@@ -13,3 +13,8 @@ const HasQuadCAS = true
 //
 //go:noescape
 func cas128(p unsafe.Pointer, expLo, expHi, newLo, newHi uint64) (lo, hi uint64)
+
+// barrier orders all earlier accesses before all later ones.
+//
+//go:noescape
+func barrier()

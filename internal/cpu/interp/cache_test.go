@@ -1,0 +1,182 @@
+package interp
+
+import (
+	"encoding/binary"
+	"strings"
+	"testing"
+
+	"doppel/internal/cpu"
+	"doppel/internal/cpu/cputest"
+	"doppel/internal/memory"
+	"doppel/internal/riscv/hart"
+)
+
+// run executes n instructions.
+func run(t *testing.T, v *VCPU, n uint64) {
+	t.Helper()
+	if e := v.Run(n); e.Reason != cpu.ExitBudget {
+		t.Fatalf("exit %v (%v) at pc %#x", e.Reason, e.Err, v.h.PC)
+	}
+}
+
+func newVCPU(t *testing.T, src string, o cputest.Options) (*cputest.Machine, *VCPU) {
+	m := cputest.NewMachine(t, newEngine, src, o)
+	return m, m.CPUs[0].(*VCPU)
+}
+
+// TestCacheBound: code without end does not fill the host's memory, and runs
+// right while the cache is emptied under it.
+func TestCacheBound(t *testing.T) {
+	const size = 4 << 20
+	m, v := newVCPU(t, "nop\n", cputest.Options{RAM: size})
+	ram := m.RAM.Bytes()
+	// Blocks of two instructions: c.addi a0, 1; c.j .+2. The last jumps back.
+	for at := 0; at < size-8; at += 4 {
+		binary.LittleEndian.PutUint32(ram[at:], 0xa009_0505)
+	}
+	binary.LittleEndian.PutUint32(ram[size-8:], 0xff9f_f06f) // j .-8: spins at the end
+	v.h.X[10] = 0
+	most := 0
+	for range 64 {
+		run(t, v, 2*(size-8)/4/64)
+		most = max(most, v.cacheBytes)
+	}
+	if want := uint64(64 * (2 * (size - 8) / 4 / 64) / 2); v.h.X[10] != want {
+		t.Errorf("a0 is %d, want %d", v.h.X[10], want)
+	}
+	if most < maxCacheBytes/2 {
+		t.Errorf("the cache never held more than %d bytes: this test shows nothing", most)
+	}
+	if most > maxCacheBytes+maxCacheBytes/8 {
+		t.Errorf("the cache held %d bytes, its limit is %d", most, maxCacheBytes)
+	}
+	sum := 0
+	for _, b := range v.blocks {
+		sum += b.bytes()
+	}
+	if sum != v.cacheBytes {
+		t.Errorf("blocks have %d bytes, %d are accounted for", sum, v.cacheBytes)
+	}
+}
+
+// TestNoGarbage: what is decoded runs without the allocator.
+func TestNoGarbage(t *testing.T) {
+	m, v := newVCPU(t, `
+	li t0, 0x6000
+	csrw mstatus, t0
+	la a0, data
+	j loop
+	.org 0x80000ffa		# the next instruction lies in two pages
+loop:	c.nop
+	.org 0x80000ffc
+	c.nop
+	ld a1, 0(a0)
+	sd a1, 1(a0)
+	amoadd.d a1, a1, (a0)
+	lr.d a1, (a0)
+	sc.d a1, a1, (a0)
+	fadd.d fa0, fa0, fa1
+	csrr a2, instret
+	ecall
+	j loop
+	.balign 8
+data:	.dword 0, 0
+`, cputest.Options{})
+	v.h.CSR.Mtvec = m.Sym("loop") + 4
+	for range 100 { // a Run may begin at any instruction, which makes a block
+		run(t, v, 997)
+	}
+	if n := testing.AllocsPerRun(20, func() { v.Run(997) }); n != 0 {
+		t.Errorf("%v allocations a run", n)
+	}
+}
+
+// TestLatency: no block is longer than the bound, and none leaves its page.
+func TestLatency(t *testing.T) {
+	m, v := newVCPU(t, ".rept 5000\nnop\n.endr\n", cputest.Options{})
+	run(t, v, 4000)
+	for gpa, b := range v.blocks {
+		if len(b.code) > maxBlock+1 || b.need > maxBlock {
+			t.Errorf("block at %#x has %d instructions", uint64(gpa), b.need)
+		}
+		if gpa>>12 != (gpa+memory.GPA(len(b.raw))-1)>>12 {
+			t.Errorf("block at %#x has %d bytes, over the page's end", uint64(gpa), len(b.raw))
+		}
+	}
+	if want := 4000 / maxBlock; len(v.blocks) < want {
+		t.Errorf("%d blocks, want at least %d", len(v.blocks), want)
+	}
+	_ = m
+}
+
+// TestGuards: what only a bug of ours or of the machine's can do ends in an
+// error, not in a crash.
+func TestGuards(t *testing.T) {
+	_, v := newVCPU(t, "lw a0, 0(zero)\nnop\n", cputest.Options{})
+	v.CompleteMMIO(1, true) // nothing was asked for
+	if v.h.PC != cputest.Base || v.h.Instret != 0 {
+		t.Errorf("CompleteMMIO without an exit: pc %#x, %d instructions", v.h.PC, v.h.Instret)
+	}
+	if e := v.Run(1); e.Reason != cpu.ExitMMIO {
+		t.Fatalf("exit %v", e.Reason)
+	}
+	if e := v.Run(1); e.Reason != cpu.ExitError || e.Err == nil {
+		t.Errorf("Run before CompleteMMIO: exit %v", e.Reason)
+	}
+	v.CompleteMMIO(1, true)
+	v.blocks = nil // the next block cannot be kept
+	v.near = [nearSize]*block{}
+	v.jumps = [jumpSize]jumpEntry{}
+	e := v.Run(1)
+	if e.Reason != cpu.ExitError || e.Err == nil || !strings.Contains(e.Err.Error(), "0x80000004") {
+		t.Errorf("a panic became exit %v: %v", e.Reason, e.Err)
+	}
+}
+
+// TestFenceKeepsOthers: a fence for one page leaves the rest of the TLBs, and
+// the jump cache if no code of the page is in it.
+func TestFenceKeepsOthers(t *testing.T) {
+	_, v := newVCPU(t, "ld a1, 0(a0)\nnop\n", cputest.Options{})
+	v.h.X[10] = cputest.Base + 0x5000
+	run(t, v, 1)
+	loaded := func() bool {
+		return v.loads[(v.h.X[10]>>12)%tlbSize].tag == v.h.X[10]&^pageMask|v.dataCtx
+	}
+	if !loaded() {
+		t.Fatal("a load leaves nothing in the TLB")
+	}
+	epoch := v.epoch
+	v.flushTLB(hart.Fence{HasVA: true, VA: cputest.Base + 0x6000, Size: 4096})
+	if !loaded() || v.epoch != epoch {
+		t.Error("a fence for one page forgot others")
+	}
+	v.flushTLB(hart.Fence{HasVA: true, VA: cputest.Base, Size: 4096})
+	if !loaded() || v.epoch == epoch {
+		t.Error("a fence for a page of code did not forget its entries alone")
+	}
+	v.flushTLB(hart.Fence{HasVA: true, VA: v.h.X[10], Size: 4096})
+	if loaded() {
+		t.Error("a fence did not forget its page")
+	}
+	run(t, v, 1)
+	v.h.PC = cputest.Base
+	run(t, v, 1)
+	v.flushTLB(hart.Fence{HasVA: true, VA: 0, Size: ^uint64(0)})
+	if loaded() {
+		t.Error("a fence for everything did not forget a page")
+	}
+}
+
+// TestNames: every enumeration has names.
+func TestNames(t *testing.T) {
+	for o := slowNext; o <= slowExit; o++ {
+		if o.String() == "" {
+			t.Errorf("outcome %d has no name", o)
+		}
+	}
+	for k := floatNone; k <= floatDouble; k++ {
+		if k.String() == "" {
+			t.Errorf("kind %d has no name", k)
+		}
+	}
+}
