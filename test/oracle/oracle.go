@@ -23,6 +23,7 @@ const (
 // QEMU is a program to compare with.
 type QEMU struct {
 	argv         []string // program and leading arguments
+	env          []string // beside the caller's environment
 	Major, Minor int
 }
 
@@ -68,7 +69,12 @@ func System() (*QEMU, error) {
 	libs := filepath.Join(dir, "usr/lib/x86_64-linux-gnu")
 	fetched := []string{filepath.Join(dir, loader), "--library-path", libs,
 		filepath.Join(dir, "usr/bin/qemu-system-riscv64"), "-L", filepath.Join(dir, "usr/share/qemu")}
-	return find(SystemEnv, fetched, "qemu-system-riscv64")
+	q, err := find(SystemEnv, fetched, "qemu-system-riscv64")
+	if err == nil && q.argv[0] == fetched[0] {
+		// Its modules belong to its build; the host's own QEMU has others.
+		q.env = []string{"QEMU_MODULE_DIR=" + filepath.Join(libs, "qemu")}
+	}
+	return q, err
 }
 
 func find(env string, fetched []string, names ...string) (*QEMU, error) {
@@ -106,7 +112,9 @@ func probe(argv []string) (*QEMU, error) {
 // Command is the program with arguments, not started.
 func (q *QEMU) Command(args ...string) *exec.Cmd {
 	all := append(append([]string(nil), q.argv[1:]...), args...)
-	return exec.Command(q.argv[0], all...)
+	cmd := exec.Command(q.argv[0], all...)
+	cmd.Env = append(os.Environ(), q.env...)
+	return cmd
 }
 
 // AtLeast tells whether this QEMU is of a version or later.

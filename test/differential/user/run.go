@@ -38,7 +38,9 @@ func runQEMU(dir string, q *oracle.QEMU, im *image) ([]record, error) {
 	// A program that never ends fails the run instead of hanging it.
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second+time.Duration(len(im.programs))*time.Millisecond)
 	defer cancel()
+	env := cmd.Env
 	cmd = exec.CommandContext(ctx, cmd.Path, cmd.Args[1:]...)
+	cmd.Env = env
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	err := cmd.Run()
