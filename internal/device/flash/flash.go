@@ -56,6 +56,8 @@ const (
 	modeQuery
 )
 
+func (m mode) String() string { return [...]string{"array", "status", "id", "query"}[m&3] }
+
 // step is what the next write means.
 type step uint8
 
@@ -68,6 +70,14 @@ const (
 	stepBuffer       // data for the buffer
 	stepConfirm      // the confirmation of a buffer
 )
+
+func (s step) String() string {
+	names := [...]string{"command", "program", "erase", "lock", "count", "buffer", "confirm"}
+	if int(s) < len(names) {
+		return names[s]
+	}
+	return "step?"
+}
 
 type registers struct {
 	mode   mode
