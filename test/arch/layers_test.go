@@ -148,6 +148,7 @@ var special = map[string]map[string]string{
 		"internal/platform":         "is their home",
 		"internal/backend/terminal": "terminal modes, window size and signals",
 		"internal/backend/block":    "vectored positioned reads and writes, holes",
+		"internal/image":            "attributes of files that it imports",
 		"internal/image/lock":       "file locks",
 		"internal/image/store":      "free space, atomic renames and syncs",
 	},
