@@ -120,6 +120,11 @@ func (m *Machine) prepare() (err error) {
 	if err = m.build(); err != nil {
 		return err
 	}
+	// Workers rest until Run: a device that is restored must not look at
+	// memory that is not.
+	for _, w := range m.workers {
+		w.Pause()
+	}
 	return m.load()
 }
 
@@ -153,8 +158,7 @@ func (m *Machine) Run(ctx context.Context) (Result, error) {
 		runtime.GOMAXPROCS(want)
 	}
 	m.console.start()
-	m.clock.Resume()
-	m.console.Resume()
+	m.let()
 	for _, v := range m.vcpus {
 		m.gate.enter()
 		go m.run(v)
@@ -209,7 +213,7 @@ func (m *Machine) hold() {
 	m.clock.Pause()
 }
 
-// let undoes hold.
+// let undoes hold, and starts what rests before Run.
 func (m *Machine) let() {
 	m.clock.Resume()
 	for _, w := range m.workers {
@@ -258,9 +262,6 @@ func (m *Machine) Reset() error {
 	if m.status == Running {
 		m.hold()
 	}
-	for _, w := range m.workers {
-		w.Resume() // a device's reset waits for its worker
-	}
 	for _, s := range m.bus.Slots() {
 		s.Reset()
 	}
@@ -278,10 +279,6 @@ func (m *Machine) Reset() error {
 	}
 	if m.status == Running {
 		m.let()
-		return nil
-	}
-	for _, w := range m.workers {
-		w.Pause()
 	}
 	return nil
 }
