@@ -6,6 +6,8 @@
 package bare
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"testing"
 
@@ -15,6 +17,7 @@ import (
 	"doppel/internal/entropy"
 	"doppel/internal/memory"
 	"doppel/internal/riscv/hart"
+	"doppel/internal/state"
 )
 
 // Engine is a way to run instructions.
@@ -48,6 +51,12 @@ type Machine struct {
 	Mem  *memory.Space
 	RAM  []byte // from Base
 
+	// Move says that the machine moves to a new processor, by saving and
+	// restoring its state, after each step of Run.
+	Move bool
+
+	fresh func() (cpu.VCPU, *hart.Hart)
+
 	// MMIO answers accesses outside RAM. Nil, or ok false, is an access fault.
 	MMIO func(cpu.MMIO) (v uint64, ok bool)
 }
@@ -71,9 +80,31 @@ func New(tb testing.TB, e Engine, cfg Config) *Machine {
 	m.RAM = r.Bytes()
 	now := clock.NewHost()
 	now.Resume()
-	m.VCPU, m.Hart = e.new(hart.Config{ID: cfg.ID, Memory: m.Mem, Clock: now,
-		Entropy: entropy.NewSeeded(1), Supervisor: cfg.Supervisor})
+	m.fresh = func() (cpu.VCPU, *hart.Hart) {
+		return e.new(hart.Config{ID: cfg.ID, Memory: m.Mem, Clock: now, Entropy: entropy.NewSeeded(1), Supervisor: cfg.Supervisor})
+	}
+	m.VCPU, m.Hart = m.fresh()
 	return m
+}
+
+// move saves the processor and goes on with a new one of the same state.
+func (m *Machine) move() error {
+	var e, again state.Encoder
+	m.VCPU.Save(&e)
+	v, h := m.fresh()
+	d := state.NewDecoder(e.Data())
+	if err := v.Restore(d, m.VCPU.StateVersion()); err != nil {
+		return err
+	}
+	if err := d.Done(); err != nil {
+		return err
+	}
+	v.Save(&again)
+	if !bytes.Equal(e.Data(), again.Data()) {
+		return errors.New("a restored processor saves another state")
+	}
+	m.VCPU, m.Hart = v, h
+	return nil
 }
 
 // Load copies a program to an address in RAM, before Start.
@@ -95,6 +126,11 @@ func (m *Machine) Run(limit, step uint64, done func() bool) error {
 	for n := uint64(0); n < limit; n += step {
 		if done != nil && done() {
 			return nil
+		}
+		if m.Move && n > 0 {
+			if err := m.move(); err != nil {
+				return err
+			}
 		}
 		switch x := m.VCPU.Run(step); x.Reason {
 		case cpu.ExitBudget, cpu.ExitKicked:

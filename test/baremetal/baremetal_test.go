@@ -88,6 +88,7 @@ func TestPrograms(t *testing.T) {
 		{"virtual", "physical.ld", nil, []string{"virtual.S", "virtual.c"}, 1,
 			doppel.Result{Reason: doppel.Finished}, "starting\nuser program done\n"},
 		{"kernel", "kernel.ld", nil, []string{"kernel.S"}, 1, doppel.Result{Reason: doppel.PowerOff}, "kernel speaks\n"},
+		{"kernel/fails", "kernel.ld", []string{"-DFAIL"}, []string{"kernel.S"}, 1, doppel.Result{Reason: doppel.Finished, Code: 1}, "kernel speaks\n"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got, printed := run(t, build(t, c.linker, c.flags, c.sources...), c.cpus)

@@ -3,6 +3,7 @@ package conformance
 import (
 	"embed"
 	"fmt"
+	"math/rand/v2"
 	"strconv"
 	"strings"
 	"testing"
@@ -29,6 +30,10 @@ func TestInstructions(t *testing.T) {
 						report(t, all, e, supervisor, why)
 						return
 					}
+				}
+				p.move = true
+				if why := p.run(t, e, 1+rand.Uint64N(50), nil); why != "" {
+					t.Errorf("moved in the middle: %s", why)
 				}
 			})
 		}
@@ -85,6 +90,11 @@ func TestPrograms(t *testing.T) {
 					if why := p.run(t, e, slice, nil); why != "" {
 						t.Fatalf("%d instructions at a time: %s", slice, why)
 					}
+				}
+				p.move = true
+				slice := 1 + rand.Uint64N(20)
+				if why := p.run(t, e, slice, nil); why != "" {
+					t.Fatalf("moved every %d instructions: %s", slice, why)
 				}
 			})
 		}

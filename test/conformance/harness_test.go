@@ -27,7 +27,7 @@ const (
 type program struct {
 	*asm.Program
 	supervisor bool
-	slow       bool // run a second time, an instruction at a time, to see which are executed
+	move       bool // to another processor after each slice
 }
 
 func assemble(t *testing.T, body string, supervisor bool) *program {
@@ -50,6 +50,7 @@ func (p *program) run(t *testing.T, e bare.Engine, slice uint64, seen map[riscv.
 	m := bare.New(t, e, bare.Config{Supervisor: p.supervisor})
 	m.Load(p.Origin, p.Code)
 	m.Start(p.Origin)
+	m.Move = p.move
 	var code uint64
 	ended := false
 	m.MMIO = func(a cpu.MMIO) (uint64, bool) {

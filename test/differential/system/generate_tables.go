@@ -75,7 +75,11 @@ func (g *generator) leaf(pa uint64, shift int) uint64 {
 		pte |= g.Uint64N(4) << 61 // Svpbmt
 	case 4, 5: // Svnapot: 64 KiB is the size there is
 		pte |= 1 << 63
-		pte = pte&^(0xf<<10) | pick[uint64](g, 8, 8, 4, 9, 0)<<10
+		size := pick[uint64](g, 8, 8, 4, 9, 0)
+		pte = pte&^(0xf<<10) | size<<10
+		if size != 8 {
+			pte |= pteA | pteD // QEMU sets them before it finds that the size is reserved
+		}
 	case 6:
 		pte |= 3 << 8 // for software
 	}
