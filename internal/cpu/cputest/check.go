@@ -57,12 +57,14 @@ func Checks() []Check {
 		{"Interrupts", checkInterrupts},
 		{"Halt", checkHalt},
 		{"Reset", checkReset},
+		{"Names", checkNames},
 		{"ParallelAMO", checkParallelAMO},
 		{"ParallelLRSC", checkParallelLRSC},
 		{"ParallelCAS", checkParallelCAS},
 		{"ParallelFence", checkParallelFence},
 		{"ParallelCode", checkParallelCode},
 		{"Hostile", checkHostile},
+		{"HostileState", checkHostileState},
 	}
 }
 

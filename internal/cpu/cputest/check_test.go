@@ -55,6 +55,7 @@ type broken struct {
 	noReset  bool
 	noSave   bool // Restore forgets
 	noWake   bool
+	sameName bool
 }
 
 // at decodes the instruction at pc in M-mode or with the page table that
@@ -125,6 +126,13 @@ func (b *broken) SetInterrupt(line uint, asserted bool) {
 	if !b.noInput {
 		b.VCPU.SetInterrupt(line, asserted)
 	}
+}
+
+func (b *broken) StateName() string {
+	if b.sameName {
+		return "cpu0"
+	}
+	return b.VCPU.StateName()
 }
 
 func (b *broken) Reset() {
@@ -263,6 +271,8 @@ func TestBroken(t *testing.T) {
 		{"Interrupts", "inputs are lost", broken{noInput: true}},
 		{"Halt", "inputs are lost", broken{noInput: true}},
 		{"Reset", "nothing is reset", broken{noReset: true}},
+		{"Names", "the name is that of hart 0", broken{sameName: true}},
+		{"HostileState", "a register is not restored", broken{noSave: true}},
 		{"ParallelAMO", "AMOs are not atomic", broken{before: func(b *broken, in riscv.Inst) {
 			if in.Op == riscv.AMOADD_D && in.Rd == 0 {
 				h, mem := b.Hart(), b.Hart().Memory()

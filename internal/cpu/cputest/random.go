@@ -325,3 +325,42 @@ func checkHostile(t TB, newEngine New) {
 		Hostile(t, newEngine, seed, input)
 	}
 }
+
+// checkHostileState: a saved state with bytes changed is refused, or is a
+// state that runs.
+func checkHostileState(t TB, newEngine New) {
+	for seed := range uint64(400) {
+		m := randomMachine(t, newEngine, seed%8)
+		c := m.CPUs[0]
+		if e := c.Run(1 + seed); e.Reason == cpu.ExitMMIO {
+			c.CompleteMMIO(answer(e))
+		}
+		saved := save(c)
+		r := rand.New(rand.NewPCG(seed, 6))
+		for range 1 + r.IntN(8) {
+			saved[r.IntN(len(saved))] = byte(r.Uint32())
+		}
+		if r.IntN(8) == 0 {
+			saved = saved[:r.IntN(len(saved))]
+		}
+		d := state.NewDecoder(saved)
+		if c.Restore(d, c.StateVersion()) != nil || d.Done() != nil {
+			c.Reset()
+			continue
+		}
+		again := save(c)
+		if c.Restore(state.NewDecoder(again), c.StateVersion()) != nil || !bytes.Equal(save(c), again) {
+			t.Fatalf("seed %d: an accepted state does not survive saving and restoring", seed)
+		}
+		for range 10 {
+			e := c.Run(200)
+			if e.Reason == cpu.ExitMMIO {
+				c.CompleteMMIO(answer(e))
+			}
+			if e.Reason == cpu.ExitError || c.Hart().X[0] != 0 {
+				t.Fatalf("seed %d: exit %v (%v), x0 %#x", seed, e.Reason, e.Err, c.Hart().X[0])
+			}
+			c.Hart().Halted = false
+		}
+	}
+}

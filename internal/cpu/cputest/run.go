@@ -255,3 +255,18 @@ user:	j user
 	m.exit(c.Run(1), cpu.ExitBudget)
 	m.want("a0", m.Hart().X[10], 5)
 }
+
+// checkNames: harts are told apart.
+func checkNames(t TB, newEngine New) {
+	m := NewMachine(t, newEngine, "csrr a1, mhartid\n", Options{Harts: 3})
+	seen := map[string]bool{}
+	for i, c := range m.CPUs {
+		m.want("ID", uint64(c.ID()), uint64(i))
+		m.exit(c.Run(1), cpu.ExitBudget)
+		m.want("mhartid", c.Hart().X[11], uint64(i))
+		if seen[c.StateName()] || c.StateName() == "" || c.StateVersion() == 0 {
+			t.Errorf("hart %d has the state section %q, version %d", i, c.StateName(), c.StateVersion())
+		}
+		seen[c.StateName()] = true
+	}
+}

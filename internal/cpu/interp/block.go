@@ -52,20 +52,45 @@ func (in *inst) next() *inst {
 // fence.i), the block's bytes are compared with memory before it is entered,
 // and if they differ it is decoded again in place: links to it stay valid.
 type block struct {
-	first *inst  // of code
-	need  int64  // the most instructions that a pass retires
-	gen   uint64 // generation in which raw was last equal to memory
-
-	links []*block // successors in the same page, nil until known
-	code  []inst
+	first *inst          // of need+1
+	need  int64          // the most instructions that a pass retires
+	gen   uint64         // generation in which raw was last equal to memory
+	links []*block       // successors in the same page, nil until known
 	raw   []byte         // the bytes that were decoded
 	host  unsafe.Pointer // where they are
 	gpa   memory.GPA
 }
 
+// code is all of the block, with its opFall.
+func (b *block) code() []inst { return unsafe.Slice(b.first, b.need+1) }
+
+// pools are where the parts of blocks are cut from: what is decoded together
+// runs together, and then lies together in the host's caches. Nothing goes
+// back; all is dropped with the cache.
+type pools struct {
+	blocks []block
+	code   []inst
+	links  []*block
+	raw    []byte
+}
+
+// cut takes n elements off a pool.
+func cut[T any](pool *[]T, n int) []T {
+	const chunk = 1024
+	if len(*pool) < n {
+		*pool = make([]T, max(n, chunk))
+	}
+	part := (*pool)[:n:n]
+	*pool = (*pool)[n:]
+	return part
+}
+
 // decode fills b from memory. The bytes are copied first: other harts may
 // store to them meanwhile.
 func (v *VCPU) decode(b *block) {
+	if v.cacheBytes > maxCacheBytes {
+		v.forgetBlocks()
+	}
 	var raw [4 * maxBlock]byte
 	var code [maxBlock + 1]inst // and the opFall
 	start := int(b.gpa & pageMask)
@@ -91,10 +116,13 @@ func (v *VCPU) decode(b *block) {
 	fall.off, fall.rd = uint16(off), v.link(b, int64(off))
 	code[n] = fall
 	b.gen = v.gen
-	b.raw = append([]byte(nil), raw[:off]...)
-	b.code = append([]inst(nil), code[:n+1]...)
-	b.first = &b.code[0]
-	b.links = make([]*block, v.nlinks)
+	b.raw = cut(&v.pools.raw, off)
+	copy(b.raw, raw[:off])
+	own := cut(&v.pools.code, n+1)
+	copy(own, code[:])
+	b.first = &own[0]
+	b.links = cut(&v.pools.links, v.nlinks)
+	v.cacheBytes += b.bytes()
 }
 
 // decodeAt decodes the instruction at the start of p, or tells that p ends in
@@ -192,7 +220,8 @@ func (b *block) rawAt(off uint16) uint64 {
 
 // bytes is what the block costs in memory, roughly.
 func (b *block) bytes() int {
-	return 160 + len(b.code)*int(unsafe.Sizeof(inst{})) + len(b.raw) + 8*len(b.links)
+	const mapEntry = 40
+	return mapEntry + int(unsafe.Sizeof(*b)) + int(b.need+1)*int(unsafe.Sizeof(inst{})) + len(b.raw) + 8*len(b.links)
 }
 
 // blockAt returns the block at gpa, whose first byte is at host, decoded from
@@ -205,13 +234,10 @@ func (v *VCPU) blockAt(gpa memory.GPA, host unsafe.Pointer) *block {
 	}
 	b := v.blocks[gpa]
 	if b == nil {
-		if v.cacheBytes > maxCacheBytes {
-			v.forgetBlocks()
-		}
-		b = &block{gpa: gpa, host: host}
+		b = &cut(&v.pools.blocks, 1)[0]
+		b.gpa, b.host = gpa, host
 		v.decode(b)
 		v.blocks[gpa] = b
-		v.cacheBytes += b.bytes()
 	}
 	v.validate(b)
 	*near = b
@@ -227,15 +253,14 @@ func (v *VCPU) validate(b *block) {
 		b.gen = v.gen
 		return
 	}
-	v.cacheBytes -= b.bytes()
-	v.decode(b)
-	v.cacheBytes += b.bytes()
+	v.decode(b) // what it was cut from before counts on
 }
 
 // forgetBlocks empties the decode cache. Blocks that are still linked from the
 // one that is running work as before, and go when it ends.
 func (v *VCPU) forgetBlocks() {
 	v.blocks = make(map[memory.GPA]*block)
+	v.pools = pools{}
 	v.cacheBytes = 0
 	v.part.links = nil
 	v.near = [nearSize]*block{}

@@ -75,20 +75,17 @@ func (v *VCPU) fetchSingle(pc uint64) *block {
 	}
 	d, _ := decodeAt(raw[:])
 	b := &v.single
-	*b = block{need: 1, gen: v.gen, raw: raw[:d.Len], code: b.code[:0]}
 	// Without a gpa no successor is in the same page.
-	in, _ := v.lower(b, d, 0)
-	b.code = append(b.code, in, inst{op: opFall, off: uint16(d.Len), n: 1})
-	b.links = nil
-	b.first = &b.code[0]
+	*b = block{first: &v.singleCode[0], need: 1, gen: v.gen, raw: raw[:d.Len]}
+	v.singleCode[0], _ = v.lower(b, d, 0)
+	v.singleCode[1] = inst{op: opFall, off: uint16(d.Len), rd: noLink, n: 1}
 	return b
 }
 
 // prefix makes v.part the first n instructions of b.
 func (v *VCPU) prefix(b *block, n int) {
-	p := &v.part
-	code := append(p.code[:0], b.code[:n]...)
-	code = append(code, inst{op: opFall, off: b.code[n].off, rd: noLink, n: uint8(n)})
-	*p = block{need: int64(n), gen: v.gen, links: b.links, code: code, raw: b.raw, gpa: b.gpa}
-	p.first = &p.code[0]
+	code := b.code()
+	copy(v.partCode[:], code[:n])
+	v.partCode[n] = inst{op: opFall, off: code[n].off, rd: noLink, n: uint8(n)}
+	v.part = block{first: &v.partCode[0], need: int64(n), gen: v.gen, links: b.links, raw: b.raw, gpa: b.gpa}
 }

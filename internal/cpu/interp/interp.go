@@ -55,10 +55,13 @@ type VCPU struct {
 
 	blocks     map[memory.GPA]*block
 	cacheBytes int
+	pools      pools
 	nlinks     int   // of the block that is being decoded
 	part       block // the start of a block, where the budget ends in it
 	single     block // an instruction that is not in the cache
 	singleRaw  [4]byte
+	singleCode [2]inst
+	partCode   [maxBlock + 1]inst
 
 	loads   [tlbSize]tlbEntry
 	stores  [tlbSize]tlbEntry
