@@ -1,0 +1,139 @@
+package doppel
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+func file(t *testing.T, name string, data []byte) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// TestBadConfig: each mistake is a ConfigError that names its field and says
+// what to do.
+func TestBadConfig(t *testing.T) {
+	disk := file(t, "disk", make([]byte, 1<<20))
+	odd := file(t, "odd", make([]byte, 1000))
+	text := file(t, "text", []byte("this is no kernel"))
+	empty := file(t, "empty", nil)
+	for name, c := range map[string]struct {
+		cfg         Config
+		field, want string
+	}{
+		"no such kernel":    {Config{Kernel: "/nonexistent/Image"}, "Kernel", "no such file"},
+		"kernel is text":    {Config{Kernel: text}, "Kernel", "neither"},
+		"kernel is empty":   {Config{Kernel: empty}, "Kernel", "is empty"},
+		"kernel is folder":  {Config{Kernel: t.TempDir()}, "Kernel", "not a regular file"},
+		"no such firmware":  {Config{Firmware: "/nonexistent/fw"}, "Firmware", "no such file"},
+		"no such initrd":    {Config{Kernel: text, Initrd: "/nonexistent/initrd"}, "Initrd", "no such file"},
+		"kernel is too big": {Config{Kernel: file(t, "big", make([]byte, 5<<20)), Memory: 4 << 20}, "Kernel", "more memory"},
+		"disk alone":        {Config{Disks: []Disk{{Path: disk}}}, "Kernel", "needed"},
+		"no such disk":      {Config{Firmware: text, Disks: []Disk{{Path: "/nonexistent/disk"}}}, "Disk", "does not exist"},
+		"odd disk":          {Config{Firmware: text, Disks: []Disk{{Path: odd}}}, "Disk", "512"},
+		"disk twice":        {Config{Firmware: text, Disks: []Disk{{Path: disk}, {Path: disk}}}, "Disk", "use"},
+		"many disks":        {Config{Firmware: text, Disks: make([]Disk, 6)}, "Disks", "at most 5"},
+		"network":           {Config{Net: "bridge"}, "Net", "user or none"},
+		"publish alone":     {Config{Publish: []Publish{{Host: 1, Guest: 2}}}, "Publish", "user network"},
+		"engine":            {Config{Engine: "warp"}, "Engine", "auto or interp"},
+		"memory":            {Config{Memory: 1 << 20}, "Memory", "4 MiB"},
+		"bare alone":        {Config{Firmware: "none"}, "Kernel", "needed"},
+	} {
+		m, err := New(c.cfg)
+		if err == nil {
+			m.Close()
+		}
+		var e *ConfigError
+		if !errors.As(err, &e) || e.Field != c.field || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v; want a ConfigError for %s with %q", name, err, c.field, c.want)
+		}
+	}
+	// What failed has left nothing open: the disk can be used.
+	m, err := New(Config{Firmware: text, Disks: []Disk{{Path: disk}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestSaveRestoreGuest moves the embedded guest between two commands.
+func TestSaveRestoreGuest(t *testing.T) {
+	first := &recorder{lines: make(chan string, 1000)}
+	cfg := Config{Memory: 16 << 20, Console: first}
+	m, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { _, err := m.Run(context.Background()); ended <- err }()
+	first.wait(t, "\n> ")
+	if err := m.Pause(); err != nil {
+		t.Fatal(err)
+	}
+	var saved bytes.Buffer
+	if err := m.Save(&saved); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+
+	var out bytes.Buffer
+	cfg.Console = Stream(strings.NewReader("echo moved\npoweroff\n"), &out)
+	if m, err = New(cfg); err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	if err := m.Restore(&saved); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	r, err := m.Run(ctx)
+	if err != nil || r.Reason != PowerOff || !strings.Contains(out.String(), "\nmoved") {
+		t.Errorf("%+v, %v, console %q", r, err, out.String())
+	}
+	if strings.Contains(out.String(), "small guest") {
+		t.Error("the restored guest began anew")
+	}
+}
+
+// recorder collects output for a test that waits for some of it.
+type recorder struct {
+	stream
+	lines chan string
+	text  strings.Builder
+}
+
+func (c *recorder) Write(p []byte) (int, error) {
+	c.lines <- string(p)
+	return len(p), nil
+}
+
+func (c *recorder) wait(t *testing.T, text string) {
+	t.Helper()
+	deadline := time.After(20 * time.Second)
+	for !strings.Contains(c.text.String(), text) {
+		select {
+		case s := <-c.lines:
+			c.text.WriteString(s)
+		case <-deadline:
+			t.Fatalf("%q did not come; console: %q", text, c.text.String())
+		}
+	}
+}
