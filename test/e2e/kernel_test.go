@@ -5,14 +5,15 @@ import (
 	"compress/gzip"
 	"debug/elf"
 	"encoding/binary"
+	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/klauspost/compress/zstd"
-	"github.com/ulikunitz/xz"
 
 	"doppel/test/guest"
 )
@@ -172,18 +173,19 @@ func compressZstd(t testing.TB, data []byte) []byte {
 	return e.EncodeAll(data, nil)
 }
 
+// compressXZ uses the host's xz: it is ten times as fast as a library of ours.
 func compressXZ(t testing.TB, data []byte) []byte {
 	t.Helper()
-	var b bytes.Buffer
-	w, err := xz.WriterConfig{DictCap: 1 << 20}.NewWriter(&b)
+	xz := exec.Command("xz", "-0", "--stdout")
+	xz.Stdin = bytes.NewReader(data)
+	out, err := xz.Output()
+	if errors.Is(err, exec.ErrNotFound) {
+		t.Skip("no xz (package xz-utils) on this host")
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.Write(data)
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return b.Bytes()
+	return out
 }
 
 // zboot wraps a compressed kernel as Linux's EFI stub does
