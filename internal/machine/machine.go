@@ -189,7 +189,8 @@ func (m *Machine) Run(ctx context.Context) (Result, error) {
 }
 
 // post hands an event to the control loop and holds the vCPUs; the first
-// event counts. It is called by vCPUs and device workers.
+// event counts. Only vCPUs' goroutines call it: the control loop waits for
+// them at the gate, so that it cannot lower the gate before it is raised here.
 func (m *Machine) post(e event) {
 	select {
 	case m.events <- e:
@@ -262,6 +263,7 @@ func (m *Machine) Reset() error {
 	if m.status == Running {
 		m.hold()
 	}
+	m.dropEvents()
 	for _, s := range m.bus.Slots() {
 		s.Reset()
 	}
@@ -281,6 +283,18 @@ func (m *Machine) Reset() error {
 		m.let()
 	}
 	return nil
+}
+
+// dropEvents forgets what the guest asked for before a reset; failures stay.
+// The vCPUs are held.
+func (m *Machine) dropEvents() {
+	select {
+	case e := <-m.events:
+		if e.err != nil {
+			m.events <- e
+		}
+	default:
+	}
 }
 
 // stop ends the guest. The first result counts.
