@@ -64,27 +64,38 @@ type Machine struct {
 // New makes a machine that goes when the test ends.
 func New(tb testing.TB, e Engine, cfg Config) *Machine {
 	tb.Helper()
+	return NewHarts(tb, e, cfg, 1)[0]
+}
+
+// NewHarts makes machines that share their memory, with IDs from cfg.ID on.
+// Each may run on a goroutine of its own.
+func NewHarts(tb testing.TB, e Engine, cfg Config, n int) []*Machine {
+	tb.Helper()
 	if cfg.RAMSize == 0 {
 		cfg.RAMSize = RAMSize
 	}
-	m := &Machine{Mem: &memory.Space{}}
-	r, err := m.Mem.Add(memory.RAM, "ram", Base, cfg.RAMSize)
+	mem := &memory.Space{}
+	r, err := mem.Add(memory.RAM, "ram", Base, cfg.RAMSize)
 	if err != nil {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() {
-		if err := m.Mem.Close(); err != nil {
+		if err := mem.Close(); err != nil {
 			tb.Error(err)
 		}
 	})
-	m.RAM = r.Bytes()
 	now := clock.NewHost()
 	now.Resume()
-	m.fresh = func() (cpu.VCPU, *hart.Hart) {
-		return e.new(hart.Config{ID: cfg.ID, Memory: m.Mem, Clock: now, Entropy: entropy.NewSeeded(1), Supervisor: cfg.Supervisor})
+	var ms []*Machine
+	for id := cfg.ID; id < cfg.ID+n; id++ {
+		m := &Machine{Mem: mem, RAM: r.Bytes()}
+		m.fresh = func() (cpu.VCPU, *hart.Hart) {
+			return e.new(hart.Config{ID: id, Memory: mem, Clock: now, Entropy: entropy.NewSeeded(1), Supervisor: cfg.Supervisor})
+		}
+		m.VCPU, m.Hart = m.fresh()
+		ms = append(ms, m)
 	}
-	m.VCPU, m.Hart = m.fresh()
-	return m
+	return ms
 }
 
 // move saves the processor and goes on with a new one of the same state.

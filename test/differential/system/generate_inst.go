@@ -135,6 +135,9 @@ func (g *generator) csr() []uint32 {
 		if c == riscv.CSRMenvcfg || c == riscv.CSRSenvcfg {
 			v, i.Op = g.envcfg(), riscv.CSRRW
 		}
+		if c == riscv.CSRMip || c == riscv.CSRSip {
+			i.Op = riscv.CSRRC // never more than one pending: see csrs
+		}
 		out = append(enc(riscv.Inst{Op: riscv.LUI, Rd: 7, Imm: int64(v+0x800) &^ 0xfff}),
 			enc(riscv.Inst{Op: riscv.ADDIW, Rd: 7, Rs1: 7, Imm: int64(v<<52) >> 52})...)
 	}
