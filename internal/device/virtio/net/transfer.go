@@ -144,10 +144,12 @@ func (d *Device) deliver(s *virtio.Session, q *queue.Queue) bool {
 
 // Control commands (virtio §5.1.6.5).
 const (
-	classRx    = 0
-	maxRxCmd   = 5 // promiscuous, all-multicast, ... no-broadcast
-	controlOK  = 0
-	controlErr = 1
+	classRx     = 0
+	maxRxCmd    = 5 // promiscuous, all-multicast, ... no-broadcast
+	classMAC    = 1
+	macTableSet = 0
+	controlOK   = 0
+	controlErr  = 1
 )
 
 // stepControl serves a command.
@@ -164,10 +166,14 @@ func (d *Device) stepControl(s *virtio.Session) bool {
 		q.Fault(queue.FaultRequest)
 		return false
 	}
-	var cmd [3]byte // class, command, on or off
+	var cmd [3]byte // class, command, and the first byte of what they want
 	ack := byte(controlErr)
-	if n := c.Read(cmd[:], 0); n == len(cmd) && s.Has(featureCtrlRx) && cmd[0] == classRx && cmd[1] <= maxRxCmd {
-		ack = controlOK // nothing is filtered, whatever the mode
+	if n := c.Read(cmd[:], 0); n == len(cmd) && s.Has(featureCtrlRx) {
+		// Nothing is filtered, whatever the mode and the table of addresses:
+		// filtering is best-effort (virtio §5.1.6.5.2).
+		if cmd[0] == classRx && cmd[1] <= maxRxCmd || cmd[0] == classMAC && cmd[1] == macTableSet {
+			ack = controlOK
+		}
 	}
 	c.Write([]byte{ack}, 0)
 	q.Push(c, 1)
