@@ -223,4 +223,40 @@ trap:	csrr t1, mepc
 	before := m.CPUs[0].Instructions()
 	m.exit(m.CPUs[0].Run(12345), cpu.ExitBudget)
 	m.want("instructions run", m.CPUs[0].Instructions()-before, 12345)
+
+	// A counter that leaves out M-mode counts what ran in U-mode up to a trap,
+	// of whatever kind, and nothing else.
+	for label, want := range map[string]uint64{"fetch": 6, "load": 4, "call": 2} {
+		m := NewMachine(t, newEngine, `
+fetch:	nop
+	nop
+load:	nop
+	nop
+call:	nop
+	nop
+	.word 0
+	.balign 4
+trap:	nop
+spin:	j spin
+`, Options{})
+		h := m.Hart()
+		h.CSR.PmpCfg[0], h.CSR.PmpAddr[0] = 0x1f, 1<<54-1
+		h.CSR.Mtvec = m.Sym("trap")
+		h.WriteCSR(uint16(riscv.CSRMhpmevent3), hart.EventInstructions|riscv.MhpmeventMINH)
+		h.Refresh()
+		h.Priv, h.PC = hart.U, m.Sym(label)
+		at := m.Sym("call") + 8 // what traps there
+		switch label {
+		case "fetch":
+			copy(m.RAM.Bytes()[at-Base-4:], []byte{0x67, 0x80, 0x05, 0x00}) // jr a1, to 0
+		case "load":
+			copy(m.RAM.Bytes()[at-Base:], []byte{0x83, 0xb5, 0x05, 0x00}) // ld a1, 0(a1)
+			h.X[11] = Base + m.RAM.Size - 4                               // into what is no memory
+		case "call":
+			copy(m.RAM.Bytes()[at-Base:], []byte{0x73, 0, 0, 0})
+		}
+		m.exit(m.CPUs[0].Run(100), cpu.ExitBudget)
+		got, _ := h.ReadCSR(uint16(riscv.CSRMhpmcounter3))
+		m.want("instructions of U-mode before a trap by "+label, got, want)
+	}
 }

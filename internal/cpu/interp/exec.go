@@ -40,6 +40,7 @@ lookup: // the block at pc, by virtual address
 find:
 	blk = nil
 	if left > 0 && h.Attention.Load() == 0 {
+		h.Instret = uint64(v.mark - left) // for counters that see the trap
 		if blk = v.fetch(pc); blk == nil {
 			// Instruction fetch trapped.
 			from = nil
