@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -44,13 +45,22 @@ func status(err error) int {
 	if errors.As(err, &guest) {
 		return int(guest)
 	}
+	var config *doppel.ConfigError
+	if errors.As(err, &config) {
+		err = usageError{fmt.Errorf("%s %q: %s", flagOf(config.Field), config.Value, config.Reason)}
+	}
 	fmt.Fprintf(os.Stderr, "doppel: %v\n", err)
 	var usage usageError
-	var config *doppel.ConfigError
-	if errors.As(err, &usage) || errors.As(err, &config) {
+	if errors.As(err, &usage) {
 		return exitUsage
 	}
 	return exitHost
+}
+
+// flagOf names a field of the configuration as the user knows it: Disks is
+// --disk.
+func flagOf(field string) string {
+	return "--" + strings.Replace(strings.ToLower(field), "disks", "disk", 1)
 }
 
 func root() *cobra.Command {
