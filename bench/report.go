@@ -25,6 +25,8 @@ type Report struct {
 // table is text in cells; the first row is the heading.
 type table [][]string
 
+const whatColumn = "what"
+
 // qemu is the index of QEMU among a row's cells.
 func (r *Report) qemu() int { return len(r.Emulators) }
 
@@ -51,7 +53,7 @@ func (r *Report) heading() []string {
 		name := r.Emulators[i-1]
 		h = append(h, name, "speed / QEMU's", "time / native", "MIPS")
 	}
-	return append(h, "what")
+	return append(h, whatColumn)
 }
 
 // programTable has a row for each program and, after each group, its mean.
@@ -98,7 +100,7 @@ func (r *Report) rowsOf(in func(Group) bool) []Row {
 // meanLine sums rows up; what it holds in bold is no time.
 func (r *Report) meanLine(name string, rows []Row) []string {
 	line := []string{"**" + name + ", geometric mean**", "", ""}
-	worst := ""
+	var worst []string
 	for _, i := range r.engines() {
 		var qemu, native, mips []float64
 		for _, row := range rows {
@@ -109,9 +111,9 @@ func (r *Report) meanLine(name string, rows []Row) []string {
 			}
 		}
 		line = append(line, "", bold(geomean(qemu)), bold(geomean(native)), bold(geomean(mips)))
-		worst += fmt.Sprintf("least speed / QEMU's of %s: %s; ", r.Emulators[i-1], number(least(qemu)))
+		worst = append(worst, number(least(qemu)))
 	}
-	return append(line, strings.TrimSuffix(worst, "; "))
+	return append(line, "least speed / QEMU's: "+strings.Join(worst, "; "))
 }
 
 func bold(x float64) string {
@@ -206,13 +208,13 @@ func (t table) markdown(b *strings.Builder) {
 	widths := t.widths()
 	for n, row := range t {
 		for i, cell := range row {
-			fmt.Fprintf(b, "| %s ", pad(cell, widths[i], i == 0 || i == len(row)-1))
+			fmt.Fprintf(b, "| %s ", pad(cell, widths[i], t.isText(i)))
 		}
 		b.WriteString("|\n")
 		if n == 0 {
 			for i, w := range widths {
 				right := ":"
-				if i == 0 || i == len(widths)-1 {
+				if t.isText(i) {
 					right = "-"
 				}
 				fmt.Fprintf(b, "|%s%s", strings.Repeat("-", w+1), right)
@@ -221,6 +223,9 @@ func (t table) markdown(b *strings.Builder) {
 		}
 	}
 }
+
+// isText tells whether a column holds text and not numbers.
+func (t table) isText(i int) bool { return i == 0 || t[0][i] == whatColumn }
 
 func (t table) widths() []int {
 	w := make([]int, len(t[0]))
@@ -245,7 +250,7 @@ func (t table) plain(w io.Writer) {
 	for _, row := range clean {
 		var line strings.Builder
 		for i, cell := range row {
-			line.WriteString(pad(cell, widths[i], i == 0 || i == len(row)-1) + "  ")
+			line.WriteString(pad(cell, widths[i], t.isText(i)) + "  ")
 		}
 		fmt.Fprintln(w, strings.TrimRight(line.String(), " "))
 	}
