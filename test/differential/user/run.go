@@ -116,6 +116,12 @@ const finisher = 0x10_0000
 // runEngine is runQEMU on an engine. slice is how many instructions it runs at
 // a time: the answer must not depend on it.
 func runEngine(tb testing.TB, e bare.Engine, im *image, mode Mode, slice uint64) ([]record, error) {
+	return runMachine(tb, e, im, mode, slice, false)
+}
+
+// runMachine is runEngine; with move the state moves to a new processor after
+// each slice.
+func runMachine(tb testing.TB, e bare.Engine, im *image, mode Mode, slice uint64, move bool) ([]record, error) {
 	m := bare.New(tb, e, bare.Config{RAMSize: (uint64(len(im.bytes))+0x20_0000)&^0x1f_ffff + 1<<21})
 	m.Load(bare.Base, im.bytes)
 	mpp, satp := uint64(3)<<11, uint64(0)
@@ -129,6 +135,7 @@ func runEngine(tb testing.TB, e bare.Engine, im *image, mode Mode, slice uint64)
 	binary.LittleEndian.PutUint64(boot[im.mode-im.boot:], mpp)
 	binary.LittleEndian.PutUint64(boot[im.root-im.boot:], satp)
 	m.Start(im.boot)
+	m.Move = move
 	ended, call := false, uint64(0)
 	m.MMIO = func(a cpu.MMIO) (uint64, bool) {
 		if a.Addr != finisher || !a.Write {

@@ -166,7 +166,8 @@ func TestFlaws(t *testing.T) {
 	}
 }
 
-// Any division of the run into slices gives the same states.
+// Any division of the run into slices gives the same states, also if the
+// processor is saved and another restored between them.
 func TestSlices(t *testing.T) {
 	g := gen.New(seed(t), gen.Config{Scratch: scratchAt, Has: func(riscv.Extension) bool { return true }, Length: 24})
 	var programs []*gen.Program
@@ -179,8 +180,8 @@ func TestSlices(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", e.Name, err)
 		}
-		for _, slice := range []uint64{1, 2, 3, 7, 64, 1009} {
-			got, err := runEngine(t, e, im, UserSv39, slice)
+		for n, slice := range []uint64{1, 2, 3, 7, 64, 1009, 211, 997} {
+			got, err := runMachine(t, e, im, UserSv39, slice, n > 5)
 			if err != nil {
 				t.Errorf("%s, %d instructions at a time: %v", e.Name, slice, err)
 			}
