@@ -138,6 +138,9 @@ func (f *runFlags) config(cmd *cobra.Command) (doppel.Config, error) {
 	if cfg.Memory, err = doppel.ParseSize(f.memory); err != nil {
 		return cfg, usageError{fmt.Errorf("--memory: %w", err)}
 	}
+	if cfg.Memory == 0 { // which the library takes for its default
+		return cfg, usageError{errors.New("--memory 0: want a size such as 512M")}
+	}
 	if f.cpus < 1 {
 		return cfg, usageError{fmt.Errorf("--cpus %d: want 1 to %d", f.cpus, doppel.MaxCPUs)}
 	}
