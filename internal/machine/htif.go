@@ -20,6 +20,8 @@ type htif struct {
 const (
 	htifSysWrite = 64 // of the proxied system calls, the one that is served
 	htifMaxWrite = 64 << 10
+	maxCode      = 0xffff
+	htifAck      = 1
 )
 
 // poll looks for a command: bits 63:56 device, 55:48 command, 47:0 payload.
@@ -36,7 +38,7 @@ func (h *htif) poll() {
 	payload := v & (1<<48 - 1)
 	switch device, command := v>>56, v>>48&0xff; {
 	case device == 0 && command == 0 && payload&1 != 0:
-		h.finish(int(payload >> 1 & 0xffff))
+		h.finish(int(min(payload>>1, maxCode))) // a large code must not become a pass
 		return
 	case device == 0 && command == 0:
 		h.systemCall(memory.GPA(payload))
@@ -46,11 +48,9 @@ func (h *htif) poll() {
 	// The acknowledgement. A guest that writes again meanwhile loses that.
 	h.mem.CompareAndSwapU64(h.tohost, v, 0)
 	if h.fromhost != 0 {
-		h.mem.CompareAndSwapU64(h.fromhost, 0, device0Ack)
+		h.mem.CompareAndSwapU64(h.fromhost, 0, htifAck)
 	}
 }
-
-const device0Ack = 1
 
 // systemCall serves write(fd, buffer, length) and fails the others. The block
 // at gpa holds number and arguments; the result replaces the number.

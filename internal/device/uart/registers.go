@@ -37,10 +37,9 @@ const (
 	fcrClearTX      = 1 << 2
 	fcrDMA          = 1 << 3
 	fcrTriggerShift = 6
-	fcrMask         = 0xc9 // what is kept: the clear bits clear themselves
+	fcrMask         = fcrEnable | fcrDMA | 3<<fcrTriggerShift // what is kept: the clear bits clear themselves
 
-	lcrBreak = 1 << 6
-	lcrDLAB  = 1 << 7
+	lcrDLAB = 1 << 7
 
 	mcrDTR  = 1 << 0
 	mcrRTS  = 1 << 1
@@ -123,6 +122,7 @@ func (u *UART) readIIR() uint8 {
 }
 
 func (u *UART) readLSR() uint8 {
+	u.poll()
 	v := u.lsr
 	u.lsr = 0
 	if u.rx.n > 0 {
@@ -217,6 +217,7 @@ func (u *UART) writeIER(v uint8) {
 	if old&ierTransmit == 0 && u.ier&ierTransmit != 0 && u.tx.n == 0 {
 		u.thrPending = true
 	}
+	u.receive()
 }
 
 func (u *UART) writeFCR(v uint8) {

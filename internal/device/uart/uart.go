@@ -124,16 +124,29 @@ func (u *UART) transmit() {
 
 // receive moves waiting bytes from the backend to the receive FIFO, no more
 // than it has room for: overruns come only from the loop-back.
+//
+// A driver clears the FIFOs when it opens the port. What is typed before stays
+// with the backend, and is not lost by that: bytes come in when the driver
+// enables the receive interrupt or, one by one, as it polls LSR.
 func (u *UART) receive() {
-	if u.mcr&mcrLoop != 0 {
-		return
+	if u.ier&ierReceive != 0 {
+		u.take(u.rxDepth() - u.rx.n)
 	}
-	room := u.rxDepth() - u.rx.n
-	if room <= 0 {
+}
+
+func (u *UART) poll() {
+	if u.rx.n == 0 {
+		u.take(1)
+	}
+}
+
+// take moves at most n bytes.
+func (u *UART) take(n int) {
+	if u.mcr&mcrLoop != 0 || n <= 0 {
 		return
 	}
 	var buf [fifoSize]byte
-	n := min(max(u.cfg.Backend.Input(buf[:room]), 0), room)
+	n = min(max(u.cfg.Backend.Input(buf[:n]), 0), n)
 	for _, b := range buf[:n] {
 		u.rx.push(b)
 	}

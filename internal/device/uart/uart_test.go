@@ -232,7 +232,7 @@ func TestLoopBack(t *testing.T) {
 		}
 	}
 	wr(u, regMCR, 0)
-	if rd(u, regRBR) != 'f' {
+	if rd(u, regLSR)&lsrDR == 0 || rd(u, regRBR) != 'f' {
 		t.Error("input does not come after loop-back ends")
 	}
 }
@@ -252,6 +252,27 @@ func TestDivisorZero(t *testing.T) {
 	env.Clock.Advance(1_000_000)
 	if !env.Line.Level {
 		t.Error("no receive timeout with divisor 0")
+	}
+}
+
+// TestEarlyInput: what is typed before a driver opens the port is there
+// afterwards, although the driver clears the FIFOs.
+func TestEarlyInput(t *testing.T) {
+	u, f := build(devicetest.NewEnv())
+	f.in = []byte("typed before anyone listens")
+	u.Poke()
+	wr(u, regTHR, 'x')
+	u.Poke()
+	wr(u, regFCR, fcrEnable)
+	wr(u, regFCR, fcrEnable|fcrClearRX|fcrClearTX)
+	wr(u, regFCR, fcrEnable)
+	wr(u, regIER, ierReceive)
+	var got []byte
+	for rd(u, regLSR)&lsrDR != 0 {
+		got = append(got, rd(u, regRBR))
+	}
+	if string(got) != "typed before anyone listens" {
+		t.Errorf("got %q", got)
 	}
 }
 
