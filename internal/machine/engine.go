@@ -18,10 +18,15 @@ func newEngine(cfg hart.Config) (cpu.VCPU, *hart.Hart) {
 // extensions lists what the harts implement, in the canonical order of the ISA
 // string (unpriv, "ISA extension naming conventions").
 func extensions(supervisor bool) []string {
-	return append(slices.Clone(unprivileged), hart.Extensions(supervisor)...)
+	all := append(slices.Clone(unprivileged), hart.Extensions(supervisor)...)
+	if !interp.HasQuadCAS {
+		all = slices.DeleteFunc(all, func(e string) bool { return e == "zacas" })
+	}
+	return all
 }
 
-// unprivileged is what every engine executes.
+// unprivileged is what every engine executes; Zacas only on hosts that can
+// compare and swap 16 bytes.
 var unprivileged = []string{
 	"i", "m", "a", "f", "d", "c",
 	"zicbom", "zicbop", "zicboz", "zicntr", "zicond", "zicsr", "zifencei", "zihintntl", "zihintpause", "zihpm", "zimop",
