@@ -86,10 +86,7 @@ func (u *UART) read(off uint64) uint8 {
 	case off == regDLM && dlab:
 		return u.dlm
 	case off == regRBR:
-		b := u.rx.pop()
-		u.receive()
-		u.armTimeout()
-		return b
+		return u.readRBR()
 	case off == regIER:
 		return u.ier
 	case off == regIIR:
@@ -125,7 +122,7 @@ func (u *UART) readLSR() uint8 {
 	u.poll()
 	v := u.lsr
 	u.lsr = 0
-	if u.rx.n > 0 {
+	if u.dataReady() {
 		v |= lsrDR
 	}
 	if u.tx.n == 0 {

@@ -63,6 +63,7 @@ type registers struct {
 	msr                     uint8 // the delta bits only; the level bits are constant
 	dll, dlm                uint8
 	rx, tx                  fifo
+	arriving                fifo   // at most one byte that a poll of LSR has seen on the line
 	thrPending              bool   // THRE interrupt not yet acknowledged
 	timeout                 bool   // receive timeout interrupt
 	timeoutAt               uint64 // guest time at which it is due, 0 if it is not
@@ -129,30 +130,56 @@ func (u *UART) transmit() {
 // with the backend, and is not lost by that: bytes come in when the driver
 // enables the receive interrupt or, one by one, as it polls LSR.
 func (u *UART) receive() {
-	if u.ier&ierReceive != 0 {
-		u.take(u.rxDepth() - u.rx.n)
-	}
-}
-
-func (u *UART) poll() {
-	if u.rx.n == 0 {
-		u.take(1)
-	}
-}
-
-// take moves at most n bytes.
-func (u *UART) take(n int) {
-	if u.mcr&mcrLoop != 0 || n <= 0 {
+	if u.ier&ierReceive == 0 || u.mcr&mcrLoop != 0 {
 		return
 	}
+	n := 0
+	for ; u.rx.n < u.rxDepth() && u.arriving.n > 0; n++ {
+		u.rx.push(u.arriving.pop())
+	}
 	var buf [fifoSize]byte
-	n = min(max(u.cfg.Backend.Input(buf[:n]), 0), n)
-	for _, b := range buf[:n] {
+	for _, b := range buf[:u.input(buf[:u.rxDepth()-min(u.rx.n, u.rxDepth())])] {
 		u.rx.push(b)
+		n++
 	}
 	if n > 0 {
 		u.armTimeout()
 	}
+}
+
+// poll looks for a byte on behalf of a driver that does not use interrupts.
+func (u *UART) poll() {
+	if u.rx.n+u.arriving.n == 0 && u.mcr&mcrLoop == 0 {
+		var b [1]byte
+		if u.input(b[:]) == 1 {
+			u.arriving.push(b[0])
+		}
+	}
+}
+
+// input takes from the backend, which is not trusted with lengths.
+func (u *UART) input(p []byte) int {
+	if len(p) == 0 {
+		return 0
+	}
+	return min(max(u.cfg.Backend.Input(p), 0), len(p))
+}
+
+// dataReady tells whether RBR has a byte.
+func (u *UART) dataReady() bool {
+	return u.rx.n > 0 || u.arriving.n > 0 && u.mcr&mcrLoop == 0
+}
+
+// readRBR takes the oldest byte, 0 if there is none.
+func (u *UART) readRBR() uint8 {
+	from := &u.rx
+	if u.rx.n == 0 && u.mcr&mcrLoop == 0 {
+		from = &u.arriving
+	}
+	b := from.pop()
+	u.receive()
+	u.armTimeout()
+	return b
 }
 
 func (u *UART) fifoEnabled() bool { return u.fcr&fcrEnable != 0 }
@@ -242,6 +269,7 @@ func (u *UART) Save(e *state.Encoder) {
 	}
 	u.rx.save(e)
 	u.tx.save(e)
+	u.arriving.save(e)
 	e.Bool(u.thrPending)
 	e.Bool(u.timeout)
 	e.U64(u.timeoutAt)
@@ -254,6 +282,7 @@ func (u *UART) Restore(d *state.Decoder, _ uint32) error {
 	}
 	r.rx.restore(d)
 	r.tx.restore(d)
+	r.arriving.restore(d)
 	r.thrPending, r.timeout, r.timeoutAt = d.Bool(), d.Bool(), d.U64()
 	if r.ier&^ierMask != 0 || r.mcr&^mcrMask != 0 || r.lsr&^lsrErrors != 0 || r.msr&^msrDeltas != 0 || r.fcr&^fcrMask != 0 {
 		d.Failf("a register has a reserved bit set")

@@ -261,6 +261,9 @@ func TestEarlyInput(t *testing.T) {
 	u, f := build(devicetest.NewEnv())
 	f.in = []byte("typed before anyone listens")
 	u.Poke()
+	for range 10 { // the console waits for THRE
+		rd(u, regLSR)
+	}
 	wr(u, regTHR, 'x')
 	u.Poke()
 	wr(u, regFCR, fcrEnable)
