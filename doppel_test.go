@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -61,6 +63,32 @@ func TestBadConfig(t *testing.T) {
 	// What failed has left nothing open: the disk can be used.
 	m, err := New(Config{Firmware: text, Disks: []Disk{{Path: disk}}})
 	if err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestPortInUse: a published port that is taken is told in one sentence, and
+// the next machine can have it once it is free.
+func TestPortInUse(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := uint16(l.Addr().(*net.TCPAddr).Port)
+	cfg := Config{Memory: 16 << 20, Net: "user", Publish: []Publish{{Host: port, Guest: 80}}}
+	m, err := New(cfg)
+	if err == nil {
+		m.Close()
+	}
+	if err == nil || !strings.Contains(err.Error(), strconv.Itoa(int(port))) || strings.Contains(err.Error(), "\n") {
+		t.Errorf("a port in use: %v", err)
+	}
+	t.Log(err)
+	l.Close()
+	if m, err = New(cfg); err != nil {
 		t.Fatal(err)
 	}
 	if err := m.Close(); err != nil {

@@ -1,7 +1,6 @@
 package doppel
 
 import (
-	"fmt"
 	"net/netip"
 
 	"doppel/internal/backend/netuser"
@@ -39,7 +38,7 @@ func newUserNetwork(publish []Publish) (virtio.Model, error) {
 	}
 	n, err := netuser.New(c)
 	if err != nil {
-		return nil, fmt.Errorf("network: %w", err)
+		return nil, err
 	}
 	return net.New(net.Config{Network: n, MAC: net.DefaultMAC}), nil
 }
