@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strconv"
 )
 
@@ -19,6 +20,10 @@ const (
 	UserEnv   = "DOPPEL_QEMU_USER"   // a qemu-riscv64
 	SystemEnv = "DOPPEL_QEMU_SYSTEM" // a qemu-system-riscv64
 )
+
+// DirEnv is an environment variable that names the folder in place of Dir's
+// own choice, for a second QEMU beside the tests'.
+const DirEnv = "DOPPEL_ORACLE"
 
 // QEMU is a program to compare with.
 type QEMU struct {
@@ -29,6 +34,9 @@ type QEMU struct {
 
 // Dir is the folder that tools/oracle unpacks QEMU into.
 func Dir() (string, error) {
+	if dir := os.Getenv(DirEnv); dir != "" {
+		return dir, nil
+	}
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		return "", err
@@ -38,7 +46,11 @@ func Dir() (string, error) {
 
 // Complete tells whether dir holds what User and System look for.
 func Complete(dir string) bool {
-	for _, f := range []string{"usr/bin/qemu-riscv64", "usr/bin/qemu-system-riscv64", loader, "usr/share/qemu"} {
+	l, ok := layouts[runtime.GOARCH]
+	if !ok {
+		return false
+	}
+	for _, f := range []string{"usr/bin/qemu-riscv64", "usr/bin/qemu-system-riscv64", l.loader, "usr/share/qemu"} {
 		if _, err := os.Stat(filepath.Join(dir, f)); err != nil {
 			return false
 		}
@@ -46,9 +58,13 @@ func Complete(dir string) bool {
 	return true
 }
 
-// loader is the dynamic loader of the libraries that the fetched
-// qemu-system-riscv64 runs on, which are not the host's.
-const loader = "lib64/ld-linux-x86-64.so.2"
+// layouts tells, by the host's architecture, where the fetched
+// qemu-system-riscv64 has its dynamic loader and libraries, which are not the
+// host's.
+var layouts = map[string]struct{ loader, libraries string }{
+	"amd64": {"lib64/ld-linux-x86-64.so.2", "usr/lib/x86_64-linux-gnu"},
+	"arm64": {"lib/ld-linux-aarch64.so.1", "usr/lib/aarch64-linux-gnu"},
+}
 
 // User finds user-mode QEMU: the one in the environment, else the fetched one,
 // else the host's.
@@ -66,8 +82,9 @@ func System() (*QEMU, error) {
 	if err != nil {
 		return nil, err
 	}
-	libs := filepath.Join(dir, "usr/lib/x86_64-linux-gnu")
-	fetched := []string{filepath.Join(dir, loader), "--library-path", libs,
+	l := layouts[runtime.GOARCH]
+	libs := filepath.Join(dir, l.libraries)
+	fetched := []string{filepath.Join(dir, l.loader), "--library-path", libs,
 		filepath.Join(dir, "usr/bin/qemu-system-riscv64"), "-L", filepath.Join(dir, "usr/share/qemu")}
 	q, err := find(SystemEnv, fetched, "qemu-system-riscv64")
 	if err == nil && q.argv[0] == fetched[0] {
@@ -81,7 +98,7 @@ func find(env string, fetched []string, names ...string) (*QEMU, error) {
 	if p := os.Getenv(env); p != "" {
 		return probe([]string{p})
 	}
-	if _, err := os.Stat(fetched[0]); err == nil {
+	if s, err := os.Stat(fetched[0]); err == nil && s.Mode().IsRegular() {
 		return probe(fetched)
 	}
 	for _, name := range names {
