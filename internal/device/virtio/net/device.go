@@ -171,7 +171,6 @@ func (d *Device) Resume() {
 }
 
 func (d *Device) Close() error {
-	d.network.SetReady(func() {})
 	d.send.Close()
 	d.receive.Close()
 	return d.network.Close()

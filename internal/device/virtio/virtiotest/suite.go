@@ -24,6 +24,8 @@ type Subject struct {
 	// Submit makes a random valid request available, or nil if there is no
 	// room. Its Tag may be a func(*Request) that checks the outcome.
 	Submit func(d *Driver, r *rand.Rand) *Request
+	// Settle, if not nil, brings about the end of what is pending.
+	Settle func(d *Driver)
 	// Drop, if not nil, hears that a reset threw pending requests away.
 	Drop func()
 }
@@ -118,7 +120,13 @@ func (r *run) run(mode string) {
 			r.restart()
 		}
 	}
+	if r.s.Settle != nil {
+		r.s.Settle(r.Driver)
+	}
 	r.collect(true)
+	if mode == "save" {
+		r.checkTruncated()
+	}
 	CheckClean(r.T, r.dev)
 }
 
@@ -152,6 +160,7 @@ func (r *run) collect(all bool) {
 func (r *run) replace() {
 	r.dev.Pause()
 	before := Save(r.dev)
+	r.dev.Close() // first: both have the same backend
 	next := r.s.New(r.Mem, r.Line)
 	next.Pause()
 	if err := Restore(next, before); err != nil {
@@ -160,25 +169,27 @@ func (r *run) replace() {
 	if after := Save(next); !bytes.Equal(before, after) {
 		r.T.Fatalf("a restored device saves\n%x, want\n%x", after, before)
 	}
-	r.checkTruncated(before)
-	r.dev.Close()
 	r.dev, r.Dev = next, next
 	next.Resume()
 }
 
-// checkTruncated restores every prefix of a saved state once in a while.
-func (r *run) checkTruncated(saved []byte) {
-	if r.rand.IntN(10) > 0 {
-		return
-	}
-	dev := r.s.New(r.Mem, NewLine())
-	defer dev.Close()
-	dev.Pause()
+// checkTruncated restores every prefix of a saved state, and the state with
+// each byte changed (C12): the first are errors, the second do no harm.
+func (r *run) checkTruncated() {
+	r.dev.Pause()
+	saved := Save(r.dev)
 	for n := range saved {
-		if Restore(dev, saved[:n]) == nil {
+		if Restore(r.dev, saved[:n]) == nil {
 			r.T.Fatalf("%d of %d bytes were enough to restore", n, len(saved))
 		}
+		changed := bytes.Clone(saved)
+		changed[n] ^= byte(1 + r.rand.IntN(255))
+		Restore(r.dev, changed)
 	}
+	if err := Restore(r.dev, saved); err != nil {
+		r.T.Fatal(err)
+	}
+	r.dev.Resume()
 }
 
 // restart resets the device with requests under way; memory stays as it is
