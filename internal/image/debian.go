@@ -52,12 +52,27 @@ var basePackages = []string{"apt", "systemd-sysv", "udev", "dbus", "iproute2", "
 // ErrNoEngine says that a build wants its packages configured for an architecture that no engine runs.
 var ErrNoEngine = errors.New("no engine for this architecture yet")
 
-func (o *BuildOptions) setDefaults() error {
+// setCommon sets what every source of packages needs.
+func (o *BuildOptions) setCommon() error {
 	if o.Suite == "" {
 		o.Suite = defaultSuite
 	}
 	if o.Arch == "" {
 		o.Arch = defaultArch
+	}
+	if o.Progress == nil {
+		o.Progress = progress.None{}
+	}
+	var err error
+	if o.CacheDir == "" {
+		o.CacheDir, err = CacheDir()
+	}
+	return err
+}
+
+func (o *BuildOptions) setDefaults() error {
+	if err := o.setCommon(); err != nil {
+		return err
 	}
 	if o.Name == "" {
 		o.Name = "debian:" + o.Suite
@@ -68,17 +83,10 @@ func (o *BuildOptions) setDefaults() error {
 	if o.Size == 0 {
 		o.Size = defaultSize
 	}
-	if o.Progress == nil {
-		o.Progress = progress.None{}
-	}
 	if o.Store == nil {
 		return errors.New("no store is given for the image")
 	}
-	var err error
-	if o.CacheDir == "" {
-		o.CacheDir, err = CacheDir()
-	}
-	return err
+	return nil
 }
 
 // BuildDebian makes an image from Debian's packages. Downloads stay in the cache, so that a build which was interrupted
@@ -126,15 +134,11 @@ func (b *builder) build(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	kernelPkg, err := kernelPackage(b.archive.Index, b.o.Arch)
+	boot, err := bootPackages(b.archive.Index, b.o.Arch)
 	if err != nil {
 		return err
 	}
-	busyboxPkg := b.archive.Index.Lookup("busybox-static")
-	if busyboxPkg == nil {
-		return errors.New("the archive has no package busybox-static; choose another suite")
-	}
-	all := append(slices.Clone(packages), kernelPkg, busyboxPkg)
+	all := slices.Concat(packages, boot)
 	paths, err := download(ctx, b.archive, all, b.o.Progress)
 	if err != nil {
 		return err
@@ -148,11 +152,7 @@ func (b *builder) build(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	busybox, err := findFile(opened[n+1], b.spool, busyboxPaths...)
-	if err != nil {
-		return err
-	}
-	index, err := k.index(ctx, b.o.CacheDir, kernelPkg.SHA256, b.o.Progress)
+	index, err := k.index(ctx, b.o.CacheDir, boot[0].SHA256, b.o.Progress)
 	if err != nil {
 		return err
 	}
@@ -163,22 +163,13 @@ func (b *builder) build(ctx context.Context) error {
 	if err := writeDisk(ctx, t, b.draft.Path(store.DiskFile), b.o.Size, b.o.Progress); err != nil {
 		return err
 	}
-	if err := k.writeTo(b.draft.Path(store.KernelFile)); err != nil {
+	if err := writeBoot(k, opened[n+1], b.spool, b.draft.Path(store.KernelFile), b.draft.Path(store.InitrdFile)); err != nil {
 		return err
-	}
-	initrd, err := k.initrd(busybox)
-	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(b.draft.Path(store.InitrdFile), initrd, 0o644); err != nil {
-		return fmt.Errorf("cannot write the initrd: %w; free space", err)
 	}
 	b.config = store.Config{Arch: b.o.Arch, Source: b.o.Mirror + " " + b.o.Suite, Created: time.Now().UTC().Truncate(time.Second),
 		DiskSize: b.o.Size, Append: kernelAppend, Packages: n, PackagesHash: hashPackages(packages), Kernel: k.version}
 	return b.configure(ctx, n)
 }
-
-var busyboxPaths = []string{"usr/bin/busybox", "bin/busybox"}
 
 func (b *builder) configure(ctx context.Context, packages int) error {
 	if b.o.Configure == nil {
@@ -199,6 +190,7 @@ func (b *builder) configure(ctx context.Context, packages int) error {
 
 // openArchive finds the mirror and the keys and opens the archive; mirror is set when it was empty.
 func openArchive(ctx context.Context, cacheDir string, mirror *string, suite, arch string, keyrings []string, p progress.Progress) (*apt.Archive, error) {
+	var signedBy []string
 	var err error
 	if *mirror == "" {
 		src, err := apt.HostMirror(hostRoot)
@@ -206,12 +198,20 @@ func openArchive(ctx context.Context, cacheDir string, mirror *string, suite, ar
 			return nil, err
 		}
 		*mirror = src.URI
-		keyrings = append(slices.Clone(keyrings), src.SignedBy...)
+		signedBy = src.SignedBy
 	}
 	if *mirror, err = apt.CheckMirror(*mirror); err != nil {
 		return nil, err
 	}
-	keyrings = append(slices.Clone(keyrings), apt.HostKeyrings(hostRoot)...)
+	// Keyrings that the user names take the place of the host's, and each must be one.
+	for _, k := range keyrings {
+		if _, err := apt.LoadKeyrings([]string{k}); err != nil {
+			return nil, err
+		}
+	}
+	if len(keyrings) == 0 {
+		keyrings = append(slices.Clone(signedBy), apt.HostKeyrings(hostRoot)...)
+	}
 	keys, err := apt.LoadKeyrings(keyrings)
 	if err != nil {
 		return nil, err

@@ -23,15 +23,15 @@ func (k *kernel) index(ctx context.Context, cacheDir, packageHash string, p prog
 	var files []tree.Entry
 	extra := map[string][]byte{}
 	for _, e := range k.modules {
-		rel, ok := strings.CutPrefix(cleanName(e.Header.Name), dir)
-		if !ok || e.Data.Size == 0 {
+		rel, ok := strings.CutPrefix(cleanName(e.Name), dir)
+		if !ok || e.Size() == 0 {
 			continue
 		}
 		if kmod.IsModule(rel) {
 			files = append(files, e)
 		} else if !strings.Contains(rel, "/") {
-			data := make([]byte, e.Data.Size)
-			if _, err := k.spool.Reader(e.Data).ReadAt(data, 0); err != nil {
+			data := make([]byte, e.Size())
+			if _, err := k.spool.Reader(e.Node.Data).ReadAt(data, 0); err != nil {
 				return nil, err
 			}
 			extra[rel] = data
@@ -54,8 +54,8 @@ func (k *kernel) parseAll(ctx context.Context, files []tree.Entry, dir string, p
 	task := p.Start("Indexing kernel modules", int64(len(files)), progress.Items)
 	modules := make([]*kmod.Module, len(files))
 	err := parallel(ctx, len(files), min(runtime.NumCPU(), 8), func(_ context.Context, i int) error {
-		rel := strings.TrimPrefix(cleanName(files[i].Header.Name), dir)
-		data, err := kmod.Read(k.spool.Reader(files[i].Data))
+		rel := strings.TrimPrefix(cleanName(files[i].Name), dir)
+		data, err := kmod.Read(k.spool.Reader(files[i].Node.Data))
 		if err == nil {
 			modules[i], err = kmod.Parse(rel, data)
 		}

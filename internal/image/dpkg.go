@@ -61,7 +61,7 @@ func (d *dpkgDatabase) add(u *unpacked) error {
 	var list strings.Builder
 	list.WriteString("/.\n")
 	for _, e := range u.entries {
-		name := strings.TrimSuffix(strings.TrimPrefix(strings.TrimPrefix(e.Header.Name, "."), "/"), "/")
+		name := cleanName(e.Name)
 		if name != "" {
 			list.WriteString("/" + name + "\n")
 		}

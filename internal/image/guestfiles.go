@@ -21,6 +21,8 @@ func guestFiles(t *tree.Tree, mirror, suite string) error {
 		{"etc/apt/sources.list.d/debian.sources", 0o644, fmt.Sprintf("Types: deb\nURIs: %s\nSuites: %s\nComponents: main\n"+
 			"Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg\n", mirror, suite)},
 		{"etc/apt/apt.conf.d/90doppel", 0o644, "APT::Install-Recommends \"false\";\n"},
+		// The network daemon asks every kernel for wireless networks, which would load a large driver for nothing.
+		{"etc/modprobe.d/doppel.conf", 0o644, "# There is no wireless hardware; `modprobe cfg80211` still loads it by name.\nblacklist cfg80211\n"},
 		{"etc/systemd/network/80-dhcp.network", 0o644, "[Match]\nType=ether\n\n[Network]\nDHCP=yes\nLinkLocalAddressing=ipv6\n\n" +
 			"[DHCPv4]\nClientIdentifier=mac\nUseDomains=yes\n"},
 		{"etc/systemd/system/doppel-resolv.path", 0o644, resolvPath},

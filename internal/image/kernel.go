@@ -49,11 +49,11 @@ type kernel struct {
 func newKernel(u *unpacked, sp *tree.Spool) (*kernel, error) {
 	k := &kernel{spool: sp}
 	for _, e := range u.entries {
-		name := strings.TrimPrefix(path.Clean("/"+e.Header.Name), "/")
+		name := cleanName(e.Name)
 		switch {
-		case strings.HasPrefix(name, "boot/vmlinu"):
+		case strings.HasPrefix(name, "boot/vmlinu") && e.Size() > 0:
 			_, k.version, _ = strings.Cut(path.Base(name), "-")
-			k.image = e.Data
+			k.image = e.Node.Data
 		case strings.HasPrefix(name, "usr/lib/modules/"), strings.HasPrefix(name, "lib/modules/"):
 			k.modules = append(k.modules, e)
 		}
@@ -67,16 +67,16 @@ func newKernel(u *unpacked, sp *tree.Spool) (*kernel, error) {
 // load reads and parses one module by name.
 func (k *kernel) load(name string) (*kmod.Module, []byte, error) {
 	i := slices.IndexFunc(k.modules, func(e tree.Entry) bool {
-		return kmod.IsModule(e.Header.Name) && kmod.NameOf(e.Header.Name) == name
+		return kmod.IsModule(e.Name) && kmod.NameOf(e.Name) == name
 	})
 	if i < 0 {
 		return nil, nil, kmod.ErrMissing
 	}
-	data, err := kmod.Read(k.spool.Reader(k.modules[i].Data))
+	data, err := kmod.Read(k.spool.Reader(k.modules[i].Node.Data))
 	if err != nil {
 		return nil, nil, err
 	}
-	m, err := kmod.Parse(k.modules[i].Header.Name, data)
+	m, err := kmod.Parse(k.modules[i].Name, data)
 	return m, data, err
 }
 
@@ -117,9 +117,9 @@ func (k *kernel) writeTo(file string) error {
 // findFile gives the contents of a package's regular file.
 func findFile(u *unpacked, sp *tree.Spool, names ...string) ([]byte, error) {
 	for _, e := range u.entries {
-		if slices.Contains(names, strings.TrimPrefix(path.Clean("/"+e.Header.Name), "/")) && e.Data.Size > 0 {
-			data := make([]byte, e.Data.Size)
-			_, err := io.ReadFull(sp.Reader(e.Data), data)
+		if slices.Contains(names, cleanName(e.Name)) && e.Size() > 0 {
+			data := make([]byte, e.Size())
+			_, err := io.ReadFull(sp.Reader(e.Node.Data), data)
 			return data, err
 		}
 	}

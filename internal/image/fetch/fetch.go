@@ -62,6 +62,10 @@ func NewClient(proxy func(*http.Request) (*url.URL, error)) *http.Client {
 // Dir gives the cache's folder.
 func (c *Cache) Dir() string { return c.dir }
 
+func validSum(s string) bool {
+	return len(s) == 2*sha256.Size && strings.Trim(s, "0123456789abcdef") == ""
+}
+
 // File is one file to have.
 type File struct {
 	URL    string
@@ -85,7 +89,7 @@ func (c *Cache) Path(sum string) string { return filepath.Join(c.dir, "sha256", 
 // Get gives the path of the verified file, downloading what is missing. progress is called with the bytes gained; it may
 // be given a negative number when a bad file is thrown away.
 func (c *Cache) Get(ctx context.Context, f File, progress func(n int64)) (string, error) {
-	if len(f.SHA256) != 64 || strings.Trim(f.SHA256, "0123456789abcdef") != "" {
+	if !validSum(f.SHA256) {
 		return "", fmt.Errorf("%s has no valid SHA-256 in its index; choose another mirror", f.URL)
 	}
 	if progress == nil {
@@ -111,7 +115,7 @@ func (c *Cache) Get(ctx context.Context, f File, progress func(n int64)) (string
 	for try := 1; ; try++ {
 		err := c.download(ctx, f, path, progress)
 		if err == nil {
-			os.Remove(path + ".lock")
+			os.Remove(path + ".lock") // whoever else holds or makes one finds the file complete
 			return path, nil
 		}
 		if ctx.Err() != nil {

@@ -16,15 +16,15 @@ type Module struct {
 }
 
 // applets are the commands of busybox that the scripts call.
-var applets = []string{"sh", "mount", "umount", "insmod", "switch_root", "sleep", "cat", "echo", "mkdir", "sync",
-	"poweroff", "reboot", "ip", "udhcpc", "hostname", "chroot", "setsid", "cttyhack", "devmem", "printf", "env", "chpst", "ln", "sed", "grep", "kill"}
+var applets = []string{"[", "cat", "chmod", "chroot", "cp", "devmem", "echo", "hostname", "insmod", "ip", "kill", "ln", "mkdir",
+	"mount", "poweroff", "printf", "sh", "sleep", "switch_root", "sync", "udhcpc", "umount"}
 
 // Build makes the initrd that loads modules in the given order, mounts the root that the kernel's command line names and
 // hands over to its init.
 func Build(busybox []byte, modules []Module) []byte {
 	files := []File{
 		{Name: "bin", Mode: Dir | 0o755}, {Name: "dev", Mode: Dir | 0o755}, {Name: "proc", Mode: Dir | 0o755},
-		{Name: "sys", Mode: Dir | 0o755}, {Name: "root", Mode: Dir | 0o755}, {Name: "modules", Mode: Dir | 0o755},
+		{Name: "sys", Mode: Dir | 0o755}, {Name: "run", Mode: Dir | 0o755}, {Name: "root", Mode: Dir | 0o755}, {Name: "modules", Mode: Dir | 0o755},
 		{Name: "dev/console", Mode: Char | 0o600, Major: 5, Minor: 1},
 		{Name: "dev/null", Mode: Char | 0o666, Major: 1, Minor: 3},
 		{Name: "bin/busybox", Mode: Regular | 0o755, Data: busybox},

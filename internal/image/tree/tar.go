@@ -12,15 +12,24 @@ import (
 
 // Entry is one member of a tar stream, its contents already in the spool.
 type Entry struct {
-	Header *tar.Header
-	Data   Content
+	Name string
+	Hard string // target of a hard link; Node is then nil
+	Node *Node
+}
+
+// Size gives the size of a regular file with contents, and 0 for all else.
+func (e Entry) Size() int64 {
+	if e.Node == nil {
+		return 0
+	}
+	return e.Node.Data.Size
 }
 
 // maxXattrs bounds what one file may carry: ext4 keeps at most one block of them.
 const maxXattrs = 4096
 
-// ReadTar reads a tar stream to its end, spools the contents and hands each member to fn in order. It checks only what
-// does not depend on a tree, so that several streams may be read at once and applied in order later.
+// ReadTar reads a tar stream to its end, spools the contents and hands each member to fn in order. It checks what does not
+// depend on a tree, so that several streams may be read at once and applied in order later.
 func ReadTar(ctx context.Context, r io.Reader, sp *Spool, fn func(Entry) error) error {
 	tr := tar.NewReader(r)
 	for count := 0; ; count++ {
@@ -37,11 +46,9 @@ func ReadTar(ctx context.Context, r io.Reader, sp *Spool, fn func(Entry) error) 
 		if err != nil {
 			return fmt.Errorf("the tar stream is damaged: %w", err)
 		}
-		e := Entry{Header: h}
-		if h.Typeflag == tar.TypeReg || h.Typeflag == tar.TypeGNUSparse {
-			if e.Data, err = sp.AppendFrom(tr, h.Size); err != nil {
-				return fmt.Errorf("cannot read %q: %w", h.Name, err)
-			}
+		e, err := readEntry(h, tr, sp)
+		if err != nil {
+			return fmt.Errorf("archive member %.200q: %w", h.Name, err)
 		}
 		if err := fn(e); err != nil {
 			return err
@@ -49,69 +56,80 @@ func ReadTar(ctx context.Context, r io.Reader, sp *Spool, fn func(Entry) error) 
 	}
 }
 
-// ApplyOptions say how a member meets what the tree already holds.
-type ApplyOptions struct {
-	// KeepDirLinks: a folder member over a symbolic link to a folder leaves the link, as dpkg does. Without it the
-	// folder takes the link's place, as the OCI layer rules want.
-	KeepDirLinks bool
-	// NoDevices drops block and character devices.
-	NoDevices bool
-}
-
-// Apply puts one member into the tree.
-func (t *Tree) Apply(e Entry, o ApplyOptions) error {
-	if err := t.apply(e, o); err != nil {
-		return fmt.Errorf("archive member %q: %w", e.Header.Name, err)
+// readEntry turns a member into a node. The header itself is dropped: it may be large.
+func readEntry(h *tar.Header, r io.Reader, sp *Spool) (Entry, error) {
+	if len(h.Name) > MaxPath {
+		return Entry{}, ErrTooDeep
 	}
-	return nil
-}
-
-func (t *Tree) apply(e Entry, o ApplyOptions) error {
-	h := e.Header
+	e := Entry{Name: h.Name}
 	n, err := nodeOf(h)
 	if err != nil {
-		return err
+		return e, err
 	}
+	e.Node = n
 	switch h.Typeflag {
 	case tar.TypeReg, tar.TypeGNUSparse:
 		n.Mode |= TypeRegular
-		n.Data = e.Data
+		n.Data, err = sp.AppendFrom(r, h.Size)
+		return e, err
 	case tar.TypeDir:
 		n.Mode |= TypeDir
-		if o.KeepDirLinks {
-			if old, err := t.Lookup(h.Name); err == nil && old.Type() == TypeSymlink {
-				if to, err := t.Resolve(h.Name); err == nil && to.IsDir() {
-					return nil
-				}
-			}
-		}
 	case tar.TypeSymlink:
 		if len(h.Linkname) == 0 || len(h.Linkname) > MaxPath || strings.IndexByte(h.Linkname, 0) >= 0 {
-			return ErrName
+			return e, ErrName
 		}
-		n.Mode = n.Mode&^0o7777 | TypeSymlink | 0o777
+		n.Mode = TypeSymlink | 0o777
 		n.Target = h.Linkname
 	case tar.TypeLink:
-		return t.Link(h.Name, h.Linkname)
-	case tar.TypeChar, tar.TypeBlock:
-		if o.NoDevices {
-			return nil
+		if len(h.Linkname) == 0 || len(h.Linkname) > MaxPath {
+			return e, ErrName
 		}
+		e.Hard, e.Node = h.Linkname, nil
+	case tar.TypeChar, tar.TypeBlock:
 		n.Mode |= TypeChar
 		if h.Typeflag == tar.TypeBlock {
 			n.Mode = n.Mode&^TypeMask | TypeBlock
 		}
 		// Linux device numbers: 12 bits of major, 20 of minor.
 		if h.Devmajor < 0 || h.Devmajor >= 1<<12 || h.Devminor < 0 || h.Devminor >= 1<<20 {
-			return fmt.Errorf("device number %d:%d is out of range", h.Devmajor, h.Devminor)
+			return e, fmt.Errorf("device number %d:%d is out of range", h.Devmajor, h.Devminor)
 		}
 		n.Major, n.Minor = uint32(h.Devmajor), uint32(h.Devminor)
 	case tar.TypeFifo:
 		n.Mode |= TypeFIFO
 	default:
-		return fmt.Errorf("member type %q is not one that a file system holds", h.Typeflag)
+		return e, fmt.Errorf("member type %q is not one that a file system holds", h.Typeflag)
 	}
-	return t.Put(h.Name, n)
+	return e, nil
+}
+
+// ApplyOptions say how a member meets what the tree already holds.
+type ApplyOptions struct {
+	// KeepDirLinks: a folder member over a symbolic link to a folder leaves the link, as dpkg does. Without it the
+	// folder takes the link's place, as the OCI layer rules want.
+	KeepDirLinks bool
+}
+
+// Apply puts one member into the tree.
+func (t *Tree) Apply(e Entry, o ApplyOptions) error {
+	if err := t.apply(e, o); err != nil {
+		return fmt.Errorf("archive member %.200q: %w", e.Name, err)
+	}
+	return nil
+}
+
+func (t *Tree) apply(e Entry, o ApplyOptions) error {
+	if e.Node == nil {
+		return t.Link(e.Name, e.Hard)
+	}
+	if e.Node.IsDir() && o.KeepDirLinks {
+		if old, err := t.Lookup(e.Name); err == nil && old.Type() == TypeSymlink {
+			if to, err := t.Resolve(e.Name); err == nil && to.IsDir() {
+				return nil
+			}
+		}
+	}
+	return t.Put(e.Name, e.Node)
 }
 
 // nodeOf takes what all types of member share.

@@ -37,8 +37,8 @@ const (
 	MaxPath     = 4095
 	MaxDepth    = 1024
 	maxSymlinks = 40
-	// MaxNodes bounds memory: about 300 bytes a node.
-	MaxNodes = 4 << 20
+	// MaxNodes bounds memory: some hundred bytes a node and as much as MaxPath for its name.
+	MaxNodes = 1 << 20
 )
 
 // Reasons for which a path is refused.
