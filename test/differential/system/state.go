@@ -7,7 +7,9 @@ import (
 	"strings"
 	"testing"
 
+	"doppel/internal/cpu"
 	"doppel/internal/riscv"
+	"doppel/internal/riscv/asm"
 	"doppel/internal/riscv/hart"
 	"doppel/test/bare"
 )
@@ -81,6 +83,11 @@ func difference(want, got *state) string {
 	return b.String()
 }
 
+// stopAt is an address where nothing is, and stopCode a store to it.
+const stopAt = 0x100
+
+var stopCode = asm.MustAssemble(fmt.Sprintf("sw zero, %d(zero)", stopAt), asm.Options{}).Code
+
 // engine is a machine of ours.
 type engine struct {
 	*bare.Machine
@@ -91,24 +98,56 @@ func newEngine(t *testing.T, e bare.Engine) *engine {
 	return &engine{Machine: bare.New(t, e, bare.Config{RAMSize: ramSize}), name: e.Name}
 }
 
-// execute runs a program and returns the state that it ends in.
+// execute runs a program, an instruction at a time, and returns the state that
+// it ends in.
 func (e *engine) execute(p *program) (*state, error) {
+	e.load(p)
+	e.MMIO = nil
+	if err := e.Run(2000, 1, func() bool { return stops[e.Hart.PC] }); err != nil {
+		return nil, err
+	}
+	return e.state()
+}
+
+// executeWhole does the same in one go, so that instructions run as an engine
+// likes to run them. Only a program that ends in M-mode can be stopped so: the
+// first instruction of the trap handler stores where nothing is.
+func (e *engine) executeWhole(p *program) (s *state, err error) {
+	e.load(p)
+	e.MMIO = func(a cpu.MMIO) (uint64, bool) {
+		if a.Addr == stopAt && s == nil {
+			s, err = e.state()
+		}
+		return 0, false
+	}
+	if rerr := e.Run(64<<16, 1<<16, func() bool { return s != nil || err != nil }); rerr != nil {
+		return nil, rerr
+	}
+	return s, err
+}
+
+func (e *engine) load(p *program) {
 	for _, piece := range p.memory() {
 		e.Load(piece.addr, piece.data)
 	}
 	e.Load(codeAt, p.code())
-	e.Start(setupAt)
-	if err := e.Run(2000, 1, func() bool { return stops[e.Hart.PC] }); err != nil {
-		return nil, err
+	for pc := range stops {
+		e.Load(pc, stopCode)
 	}
+	e.Start(setupAt)
+}
+
+// state is the state that the hart is in.
+func (e *engine) state() (*state, error) {
 	h := e.Hart
-	s := &state{x: h.X, pc: h.PC, priv: riscv.Privilege(h.Priv)}
+	priv, status := h.Priv, h.CSR.Mstatus
+	defer func() { h.Priv, h.CSR.Mstatus = priv, status }()
+	s := &state{x: h.X, pc: h.PC, priv: riscv.Privilege(priv)}
 	h.Priv = hart.M // to read all CSRs, floating point too
-	fs := h.CSR.Mstatus & riscv.MstatusFS
 	for i, c := range compared {
-		h.CSR.Mstatus |= riscv.MstatusFS
+		h.CSR.Mstatus = status | riscv.MstatusFS
 		if c.csr == riscv.CSRMstatus {
-			h.CSR.Mstatus = h.CSR.Mstatus&^riscv.MstatusFS | fs
+			h.CSR.Mstatus = status
 		}
 		v, ok := h.ReadCSR(uint16(c.csr))
 		if !ok {

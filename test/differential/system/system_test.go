@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"doppel/internal/riscv"
 	"doppel/test/bare"
 	"doppel/test/oracle"
 )
@@ -86,7 +87,7 @@ func TestAgainstQEMU(t *testing.T) {
 func compare(t *testing.T, m *machine, e *engine, p *program, want *state, index int) bool {
 	got, err := e.execute(p)
 	if err == nil && agree(p, want, got) {
-		return true
+		return whole(t, e, p, got, index)
 	}
 	small := p.minimize(func(q *program) bool {
 		w, err := m.execute(q)
@@ -113,4 +114,22 @@ func compare(t *testing.T, m *machine, e *engine, p *program, want *state, index
 // agree tells whether two final states are the same, or differ where they may.
 func agree(p *program, want, got *state) bool {
 	return difference(want, got) == "" || tolerated(p, want, got) >= 0
+}
+
+// whole compares the engine with itself: instructions one by one, and all in
+// one go.
+func whole(t *testing.T, e *engine, p *program, want *state, index int) bool {
+	if want.priv != riscv.Machine || want.of(riscv.CSRMstatus)&riscv.MstatusMPRV != 0 {
+		return true // the handler's store would go elsewhere
+	}
+	got, err := e.executeWhole(p)
+	if err != nil {
+		t.Errorf("program %d on %s, in one go: %v\n%v", index, e.name, err, p)
+		return false
+	}
+	if d := difference(want, got); d != "" {
+		t.Errorf("program %d on %s: one by one (QEMU here) and in one go differ:\n%vat the end:\n%s", index, e.name, p, d)
+		return false
+	}
+	return true
 }
