@@ -5,6 +5,10 @@ VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
 BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)"
 LINT    := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
+# Tests that must run, not skip, for make test to pass.
+MUST := '^test/differential/(user|system)\.TestAgainstQEMU$$$$' '^test/baremetal\.TestPrograms' '^test/conformance\.' \
+	'^test/e2e\.' '^test/litmus\.'
+
 .PHONY: all build demo test test-fast check fmt bench fuzz clean deps-demo deps-test
 
 all: build
@@ -16,7 +20,7 @@ demo: deps-demo build
 	bin/doppel run debian:trixie
 
 test: deps-test build check
-	$(GO) run ./tools/gotest -- -timeout 40m ./...
+	$(GO) run ./tools/gotest $(addprefix -must ,$(MUST)) -- -timeout 40m ./...
 
 # What needs no kernel, no image and no other emulator.
 test-fast:
@@ -32,8 +36,9 @@ check: build
 fmt:
 	gofmt -w .
 
+# Beside QEMU and the host itself: make bench BENCHFLAGS=-quick
 bench: deps-test build
-	$(GO) run ./bench
+	$(GO) run ./bench $(BENCHFLAGS)
 
 # One minute on each fuzz target: make fuzz FUZZTIME=10s
 FUZZTIME ?= 60s
@@ -45,6 +50,7 @@ deps-demo:
 
 deps-test:
 	@scripts/deps test
+	@$(GO) run ./tools/oracle
 
 clean:
 	rm -rf bin

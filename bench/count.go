@@ -51,7 +51,9 @@ func startCounter(ctx context.Context, b Boot, engine string) (*counter, error) 
 	if _, err := c.await(waiting, readyText); err != nil {
 		return nil, errors.Join(fmt.Errorf("boot the machine that counts: %w", err), c.Close())
 	}
-	c.idle()
+	if _, err := c.idle(); err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
 	return c, nil
 }
 
@@ -69,25 +71,39 @@ func (c *counter) Close() error {
 	return c.machine.Close()
 }
 
-// idleLimit bounds the wait for a guest that works on something of its own, as
-// a kernel does for seconds after its start.
+// A guest that executes few instructions in a while is idle. Kernels work for
+// seconds after they have started init.
 const (
-	idleLimit = 20 * time.Second
 	idleStep  = 10 * time.Millisecond
+	idleFew   = 50_000
+	idleLimit = 20 * time.Second
 )
 
 // idle waits until the guest sleeps and gives what it has executed so far.
-func (c *counter) idle() uint64 {
-	last := c.machine.Stats().Instructions()
+func (c *counter) idle() (uint64, error) {
+	last, err := c.executed()
 	for range idleLimit / idleStep {
+		if err != nil {
+			return 0, err
+		}
 		time.Sleep(idleStep)
-		n := c.machine.Stats().Instructions()
-		if n == last {
-			break
+		var n uint64
+		if n, err = c.executed(); err == nil && n-last < idleFew {
+			return n, nil
 		}
 		last = n
 	}
-	return last
+	return 0, fmt.Errorf("the machine that counts does not come to rest within %v", idleLimit)
+}
+
+// executed counts exactly: a vCPU that runs tells its count only when it is
+// brought out of the guest, as a pause does.
+func (c *counter) executed() (uint64, error) {
+	if err := c.machine.Pause(); err != nil {
+		return 0, err
+	}
+	n := c.machine.Stats().Instructions()
+	return n, c.machine.Resume()
 }
 
 // perIteration counts a program's instructions in one iteration, the kernel's
@@ -97,12 +113,14 @@ func (c *counter) perIteration(ctx context.Context, program string, want time.Du
 	if err != nil {
 		return 0, err
 	}
-	at := [3]uint64{c.idle()}
-	for i, count := range []uint64{1, 1 + n} {
+	var at [3]uint64
+	for i, count := range []uint64{1, 1, 1 + n} {
 		if _, err := c.Run(ctx, program, count); err != nil {
 			return 0, err
 		}
-		at[i+1] = c.idle()
+		if at[i], err = c.idle(); err != nil {
+			return 0, err
+		}
 	}
 	return (float64(at[2]-at[1]) - float64(at[1]-at[0])) / float64(n), nil
 }

@@ -21,6 +21,7 @@ type options struct {
 	quick   bool
 	out     string
 	image   string
+	suite   string
 }
 
 // resultsFile is where the report goes, from the root of the tree.
@@ -53,6 +54,7 @@ func parseFlags(args []string) (options, error) {
 	fs.BoolVar(&o.quick, "quick", false, "short runs and few rounds: about three minutes")
 	fs.StringVar(&o.out, "o", "", "write the report to `file` (default "+resultsFile+"; nowhere with -only)")
 	fs.StringVar(&o.image, "image", "debian:trixie", "`image` whose way to the login prompt is measured; empty for none")
+	fs.StringVar(&o.suite, "qemu-suite", "sid", "Debian `suite` to take QEMU from; empty for the tests' or the host's")
 	if err := fs.Parse(args); err != nil {
 		return o, err
 	}
@@ -121,7 +123,7 @@ type effort struct {
 
 func (o options) effort() effort {
 	if o.quick {
-		return effort{plan{rounds: 3, target: 60 * time.Millisecond}, 2, 1, 10 * time.Second, 20 * time.Millisecond}
+		return effort{plan{rounds: 5, target: 40 * time.Millisecond}, 2, 1, 10 * time.Second, 50 * time.Millisecond}
 	}
-	return effort{plan{rounds: 7, target: 400 * time.Millisecond}, 5, 3, 20 * time.Second, 100 * time.Millisecond}
+	return effort{plan{rounds: 7, target: 400 * time.Millisecond}, 5, 3, 20 * time.Second, 200 * time.Millisecond}
 }

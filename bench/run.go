@@ -5,14 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
+	"runtime"
 	"time"
 
 	"doppel/internal/image"
 	"doppel/internal/image/store"
 	"doppel/test/guest"
-	"doppel/test/oracle"
 )
 
 // bench is one run's state.
@@ -36,6 +35,9 @@ func run(ctx context.Context, o options) error {
 	}
 	defer os.RemoveAll(b.dir)
 	b.report = Report{Command: o.command(), Date: time.Now().UTC().Format(time.DateOnly), Load: loadAverage(), Rounds: b.rounds}
+	if b.report.Load > busy*float64(runtime.NumCPU()) {
+		b.note("The host had other work: these times are worth little.")
+	}
 	if err := b.prepare(ctx); err != nil {
 		return err
 	}
@@ -54,6 +56,16 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	return b.write()
+}
+
+// busy is the load on each processor above which measuring is in vain.
+const busy = 0.5
+
+// note adds what a reader of the results must know.
+func (b *bench) note(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	progress("%s", text)
+	b.report.Notes = append(b.report.Notes, text)
 }
 
 // prepare finds or makes all that is booted and run.
@@ -81,7 +93,7 @@ func (b *bench) prepare(ctx context.Context) error {
 	if err := os.WriteFile(b.boot.Initrd, data, 0o644); err != nil {
 		return err
 	}
-	q, version, err := findQEMU(ctx)
+	q, err := findQEMU(ctx, b.suite)
 	if err != nil {
 		return err
 	}
@@ -92,28 +104,11 @@ func (b *bench) prepare(ctx context.Context) error {
 	for _, e := range b.emulators {
 		b.report.Emulators = append(b.report.Emulators, e.Name)
 	}
-	b.report.Host = hostLines(version, files.Version)
+	b.report.Host = hostLines(q.String(), files.Version)
 	for _, l := range b.report.Host {
 		progress("%s", l)
 	}
 	return nil
-}
-
-// findQEMU fetches a newer QEMU than an older Debian installs, if it can.
-func findQEMU(ctx context.Context) (*oracle.QEMU, string, error) {
-	if dir, err := oracle.Dir(); err == nil && !oracle.Complete(dir) && os.Getenv(oracle.SystemEnv) == "" {
-		progress("fetching QEMU")
-		cmd := exec.CommandContext(ctx, "go", "run", "./tools/oracle")
-		cmd.Stderr = os.Stderr
-		if err := cmd.Run(); err != nil {
-			progress("no newer QEMU could be had (%v): the host's serves", err)
-		}
-	}
-	q, err := oracle.System()
-	if err != nil {
-		return nil, "", err
-	}
-	return q, q.String(), nil
 }
 
 // starts measures the way to init and to Debian's login prompt.
@@ -129,9 +124,7 @@ func (b *bench) starts(ctx context.Context) error {
 	}
 	login, err := b.debian()
 	if errors.Is(err, store.ErrNotFound) {
-		note := fmt.Sprintf("The way to a login prompt was not measured: no image %s is in the store (doppel image build %s)", b.image, b.image)
-		progress("%s", note)
-		b.report.Notes = append(b.report.Notes, note)
+		b.note("The way to a login prompt was not measured: no image %s is in the store (doppel image build %[1]s).", b.image)
 		return nil
 	}
 	if err != nil {
