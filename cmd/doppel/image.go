@@ -197,9 +197,10 @@ func announce(img *store.Image, err error) error {
 
 func lsCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "ls",
-		Short: "List images",
-		Args:  arguments(0, 0, "no argument"),
+		Use:     "ls",
+		Short:   "List images",
+		Example: "  doppel image ls",
+		Args:    arguments(0, 0, "no argument"),
 		RunE: func(*cobra.Command, []string) error {
 			s, err := openStore()
 			if err != nil {
@@ -221,9 +222,10 @@ func lsCommand() *cobra.Command {
 
 func rmCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "rm NAME...",
-		Short: "Remove images",
-		Args:  arguments(1, 1000, "names of images"),
+		Use:     "rm NAME...",
+		Short:   "Remove images",
+		Example: "  doppel image rm debian:trixie web",
+		Args:    arguments(1, 1000, "names of images"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			s, err := openStore()
 			if err != nil {
@@ -240,9 +242,10 @@ func rmCommand() *cobra.Command {
 
 func inspectCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "inspect NAME",
-		Short: "Show an image's description as JSON",
-		Args:  arguments(1, 1, "the name of an image"),
+		Use:     "inspect NAME",
+		Short:   "Show an image's description as JSON",
+		Example: "  doppel image inspect debian:trixie",
+		Args:    arguments(1, 1, "the name of an image"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			s, err := openStore()
 			if err != nil {
