@@ -55,6 +55,7 @@ type block struct {
 	first *inst          // of need+1
 	need  int64          // the most instructions that a pass retires
 	gen   uint64         // generation in which raw was last equal to memory
+	heat  int64          // passes until the block is a translator's
 	links []*block       // successors in the same page, nil until known
 	raw   []byte         // the bytes that were decoded
 	host  unsafe.Pointer // where they are
@@ -115,7 +116,7 @@ func (v *VCPU) decode(b *block) {
 	}
 	fall.off, fall.rd = uint16(off), v.link(b, int64(off))
 	code[n] = fall
-	b.gen = v.gen
+	b.gen, b.heat = v.gen, v.heat
 	b.raw = cut(&v.pools.raw, off)
 	copy(b.raw, raw[:off])
 	own := cut(&v.pools.code, n+1)

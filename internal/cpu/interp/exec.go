@@ -2,7 +2,6 @@ package interp
 
 import (
 	"math/bits"
-	"unsafe"
 
 	"doppel/internal/cpu"
 	"doppel/internal/memory"
@@ -62,6 +61,9 @@ find:
 
 enter: // blk at pc
 	if blk == nil || blk.gen != v.gen || left < blk.need || h.Attention.Load() != 0 {
+		goto special
+	}
+	if blk.heat--; blk.heat < 0 {
 		goto special
 	}
 	ip = blk.first
@@ -132,92 +134,92 @@ enter: // blk at pc
 		case riscv.LB:
 			va := x[in.rs1&31] + uint64(in.imm)
 			if e := &v.loads[va>>memory.PageShift%tlbSize]; e.tag == va&^pageMask|v.dataCtx {
-				x[in.rd&31] = uint64(int64(*(*int8)(unsafe.Add(e.page, va&pageMask))))
+				x[in.rd&31] = uint64(int64(*(*int8)(e.at(va))))
 				continue
 			}
 		case riscv.LBU:
 			va := x[in.rs1&31] + uint64(in.imm)
 			if e := &v.loads[va>>memory.PageShift%tlbSize]; e.tag == va&^pageMask|v.dataCtx {
-				x[in.rd&31] = uint64(*(*uint8)(unsafe.Add(e.page, va&pageMask)))
+				x[in.rd&31] = uint64(*(*uint8)(e.at(va)))
 				continue
 			}
 		case riscv.LH:
 			va := x[in.rs1&31] + uint64(in.imm)
 			if e := &v.loads[va>>memory.PageShift%tlbSize]; e.tag == va&^(pageMask&^1)|v.dataCtx {
-				x[in.rd&31] = uint64(int64(int16(le16(*(*uint16)(unsafe.Add(e.page, va&pageMask))))))
+				x[in.rd&31] = uint64(int64(int16(le16(*(*uint16)(e.at(va))))))
 				continue
 			}
 		case riscv.LHU:
 			va := x[in.rs1&31] + uint64(in.imm)
 			if e := &v.loads[va>>memory.PageShift%tlbSize]; e.tag == va&^(pageMask&^1)|v.dataCtx {
-				x[in.rd&31] = uint64(le16(*(*uint16)(unsafe.Add(e.page, va&pageMask))))
+				x[in.rd&31] = uint64(le16(*(*uint16)(e.at(va))))
 				continue
 			}
 		case riscv.LW:
 			va := x[in.rs1&31] + uint64(in.imm)
 			if e := &v.loads[va>>memory.PageShift%tlbSize]; e.tag == va&^(pageMask&^3)|v.dataCtx {
-				x[in.rd&31] = sext32(le32(*(*uint32)(unsafe.Add(e.page, va&pageMask))))
+				x[in.rd&31] = sext32(le32(*(*uint32)(e.at(va))))
 				continue
 			}
 		case riscv.LWU:
 			va := x[in.rs1&31] + uint64(in.imm)
 			if e := &v.loads[va>>memory.PageShift%tlbSize]; e.tag == va&^(pageMask&^3)|v.dataCtx {
-				x[in.rd&31] = uint64(le32(*(*uint32)(unsafe.Add(e.page, va&pageMask))))
+				x[in.rd&31] = uint64(le32(*(*uint32)(e.at(va))))
 				continue
 			}
 		case riscv.LD:
 			va := x[in.rs1&31] + uint64(in.imm)
 			if e := &v.loads[va>>memory.PageShift%tlbSize]; e.tag == va&^(pageMask&^7)|v.dataCtx {
-				x[in.rd&31] = le64(*(*uint64)(unsafe.Add(e.page, va&pageMask)))
+				x[in.rd&31] = le64(*(*uint64)(e.at(va)))
 				continue
 			}
 		case riscv.FLW:
 			va := x[in.rs1&31] + uint64(in.imm)
 			if e := &v.loads[va>>memory.PageShift%tlbSize]; e.tag == va&^(pageMask&^3)|v.dataCtx && v.fpReady {
-				h.F[in.rd&31] = box32 | uint64(le32(*(*uint32)(unsafe.Add(e.page, va&pageMask))))
+				h.F[in.rd&31] = box32 | uint64(le32(*(*uint32)(e.at(va))))
 				continue
 			}
 		case riscv.FLD:
 			va := x[in.rs1&31] + uint64(in.imm)
 			if e := &v.loads[va>>memory.PageShift%tlbSize]; e.tag == va&^(pageMask&^7)|v.dataCtx && v.fpReady {
-				h.F[in.rd&31] = le64(*(*uint64)(unsafe.Add(e.page, va&pageMask)))
+				h.F[in.rd&31] = le64(*(*uint64)(e.at(va)))
 				continue
 			}
 
 		case riscv.SB:
 			va := x[in.rs1&31] + uint64(in.imm)
 			if e := &v.stores[va>>memory.PageShift%tlbSize]; e.tag == va&^pageMask|v.dataCtx {
-				*(*uint8)(unsafe.Add(e.page, va&pageMask)) = uint8(x[in.rs2&31])
+				*(*uint8)(e.at(va)) = uint8(x[in.rs2&31])
 				continue
 			}
 		case riscv.SH:
 			va := x[in.rs1&31] + uint64(in.imm)
 			if e := &v.stores[va>>memory.PageShift%tlbSize]; e.tag == va&^(pageMask&^1)|v.dataCtx {
-				*(*uint16)(unsafe.Add(e.page, va&pageMask)) = le16(uint16(x[in.rs2&31]))
+				*(*uint16)(e.at(va)) = le16(uint16(x[in.rs2&31]))
 				continue
 			}
 		case riscv.SW:
 			va := x[in.rs1&31] + uint64(in.imm)
 			if e := &v.stores[va>>memory.PageShift%tlbSize]; e.tag == va&^(pageMask&^3)|v.dataCtx {
-				*(*uint32)(unsafe.Add(e.page, va&pageMask)) = le32(uint32(x[in.rs2&31]))
+				*(*uint32)(e.at(va)) = le32(uint32(x[in.rs2&31]))
 				continue
 			}
 		case riscv.SD:
 			va := x[in.rs1&31] + uint64(in.imm)
 			if e := &v.stores[va>>memory.PageShift%tlbSize]; e.tag == va&^(pageMask&^7)|v.dataCtx {
-				*(*uint64)(unsafe.Add(e.page, va&pageMask)) = le64(x[in.rs2&31])
+				*(*uint64)(e.at(va)) = le64(x[in.rs2&31])
 				continue
 			}
 		case riscv.FSW:
 			va := x[in.rs1&31] + uint64(in.imm)
 			if e := &v.stores[va>>memory.PageShift%tlbSize]; e.tag == va&^(pageMask&^3)|v.dataCtx && v.fpReady {
-				*(*uint32)(unsafe.Add(e.page, va&pageMask)) = le32(uint32(h.F[in.rs2&31]))
+				*(*uint32)(e.at(va)) = le32(uint32(h.F[in.rs2&31]))
 				continue
 			}
 		case riscv.FSD:
 			va := x[in.rs1&31] + uint64(in.imm)
 			if e := &v.stores[va>>memory.PageShift%tlbSize]; e.tag == va&^(pageMask&^7)|v.dataCtx && v.fpReady {
-				*(*uint64)(unsafe.Add(e.page, va&pageMask)) = le64(h.F[in.rs2&31])
+				*(*uint64)(e.at(va)) = le64(h.F[in.rs2&31])
 				continue
 			}
 
@@ -593,6 +595,9 @@ special: // before the instruction at pc, the first of blk if that is not nil
 		if left < blk.need {
 			v.prefix(blk, int(left))
 			blk = &v.part
+		} else if blk.heat < 0 {
+			v.hot = blk // the translator's
+			return
 		}
 		goto enter
 	}

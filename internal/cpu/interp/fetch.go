@@ -76,7 +76,7 @@ func (v *VCPU) fetchSingle(pc uint64) *block {
 	d, _ := decodeAt(raw[:])
 	b := &v.single
 	// Without a gpa no successor is in the same page.
-	*b = block{first: &v.singleCode[0], need: 1, gen: v.gen, raw: raw[:d.Len]}
+	*b = block{first: &v.singleCode[0], need: 1, gen: v.gen, heat: never, raw: raw[:d.Len]}
 	v.singleCode[0], _ = v.lower(b, d, 0)
 	v.singleCode[1] = inst{op: opFall, off: uint16(d.Len), rd: noLink, n: 1}
 	return b
@@ -87,5 +87,5 @@ func (v *VCPU) prefix(b *block, n int) {
 	code := b.code()
 	copy(v.partCode[:], code[:n])
 	v.partCode[n] = inst{op: opFall, off: code[n].off, rd: noLink, n: uint8(n)}
-	v.part = block{first: &v.partCode[0], need: int64(n), gen: v.gen, links: b.links, raw: b.raw, gpa: b.gpa}
+	v.part = block{first: &v.partCode[0], need: int64(n), gen: v.gen, heat: never, links: b.links, raw: b.raw, gpa: b.gpa}
 }

@@ -41,6 +41,8 @@ type VCPU struct {
 	fpReady           bool   // mstatus.FS is Dirty: floating point needs no check
 
 	mark int64 // Instret plus what is left of the budget
+	heat int64 // of a new block
+	hot  *block
 
 	exit    cpu.Exit
 	pending pending
@@ -94,12 +96,20 @@ type pending struct {
 
 // New returns a VCPU in its state at power-on.
 func New(cfg hart.Config) *VCPU {
-	v := &VCPU{mem: cfg.Memory, spaces: make(map[uint64]uint64), nextSpace: 1, gen: 1}
-	v.forgetBlocks()
-	v.h = hart.New(cfg, nil)
-	v.h.SetEngine(engine{v})
-	v.forgetAll()
+	v := new(VCPU)
+	v.Init(new(hart.Hart), cfg)
 	return v
+}
+
+// Init is New in memory that the caller has. v and h are zero.
+func (v *VCPU) Init(h *hart.Hart, cfg hart.Config) {
+	v.h, v.mem = h, cfg.Memory
+	v.spaces = make(map[uint64]uint64)
+	v.nextSpace, v.gen, v.heat = 1, 1, never
+	v.forgetBlocks()
+	h.Init(cfg, nil)
+	h.SetEngine(engine{v})
+	v.forgetAll()
 }
 
 // Hart is the state that the VCPU runs on.

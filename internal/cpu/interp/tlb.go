@@ -36,9 +36,15 @@ const (
 	kindSSUMMXR
 )
 
+// tlbEntry is known to generated code: see Layout.
 type tlbEntry struct {
-	tag  uint64
-	page unsafe.Pointer // the host's address of the page
+	tag    uint64
+	addend uintptr // what added to an address in the page makes the host's
+}
+
+// at is the host's address for va, which is in the page.
+func (e *tlbEntry) at(va uint64) unsafe.Pointer {
+	return unsafe.Add(unsafe.Pointer(nil), e.addend+uintptr(va)) // not in the Go heap
 }
 
 type fetchEntry struct {
@@ -251,7 +257,7 @@ func (v *VCPU) find(va, size uint64, acc hart.Access) (p place, cause riscv.Caus
 	host := unsafe.Add(r.Host(), off)
 	page := va >> memory.PageShift
 	whole := m.Size >= memory.PageSize
-	entry := tlbEntry{tag: page<<memory.PageShift | v.dataCtx, page: unsafe.Add(r.Host(), off&^pageMask)}
+	entry := tlbEntry{tag: page<<memory.PageShift | v.dataCtx, addend: uintptr(host) - uintptr(va)}
 	switch acc {
 	case hart.Load:
 		if !r.Readable() {
@@ -278,7 +284,7 @@ func (v *VCPU) find(va, size uint64, acc hart.Access) (p place, cause riscv.Caus
 // loadPlace is find for loads, through the TLB.
 func (v *VCPU) loadPlace(va, size uint64) (unsafe.Pointer, place, riscv.Cause, bool) {
 	if e := &v.loads[va>>memory.PageShift%tlbSize]; e.tag == va&^pageMask|v.dataCtx {
-		return unsafe.Add(e.page, va&pageMask), place{}, 0, true
+		return e.at(va), place{}, 0, true
 	}
 	p, cause, ok := v.find(va, size, hart.Load)
 	return p.host, p, cause, ok
@@ -287,7 +293,7 @@ func (v *VCPU) loadPlace(va, size uint64) (unsafe.Pointer, place, riscv.Cause, b
 // storePlace is find for stores, through the TLB.
 func (v *VCPU) storePlace(va, size uint64) (unsafe.Pointer, place, riscv.Cause, bool) {
 	if e := &v.stores[va>>memory.PageShift%tlbSize]; e.tag == va&^pageMask|v.dataCtx {
-		return unsafe.Add(e.page, va&pageMask), place{}, 0, true
+		return e.at(va), place{}, 0, true
 	}
 	p, cause, ok := v.find(va, size, hart.Store)
 	return p.host, p, cause, ok

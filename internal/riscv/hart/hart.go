@@ -178,13 +178,20 @@ type Hart struct {
 
 // New returns a hart after Reset. The engine may be nil until SetEngine.
 func New(cfg Config, engine Engine) *Hart {
-	h := &Hart{cfg: cfg, engine: engine, wake: func() {}}
+	h := new(Hart)
+	h.Init(cfg, engine)
+	return h
+}
+
+// Init is New in memory that the caller has: a translator keeps the hart where
+// its code finds it. h is zero.
+func (h *Hart) Init(cfg Config, engine Engine) {
+	h.cfg, h.engine, h.wake = cfg, engine, func() {}
 	if engine == nil {
 		h.engine = noEngine{}
 	}
 	h.timer = cfg.Clock.NewTimer(h.timerExpired)
 	h.Reset()
-	return h
 }
 
 type noEngine struct{}

@@ -1,0 +1,166 @@
+package interp
+
+import (
+	"fmt"
+	"unsafe"
+
+	"doppel/internal/cpu"
+	"doppel/internal/memory"
+	"doppel/internal/riscv"
+)
+
+// What follows is for a translator (internal/cpu/jit) that runs hot blocks
+// itself and leaves the rest to a VCPU: cold blocks, and in its own blocks the
+// instructions that it does not execute inline.
+
+// never is the heat of a block that the interpreter keeps.
+const never = 1 << 62
+
+// SetHeat makes blocks that are decoded from now on hot after n passes.
+func (v *VCPU) SetHeat(n int64) { v.heat = n }
+
+// Begin starts a Run. It returns false if Run ends at once, with Exit.
+func (v *VCPU) Begin(budget uint64) bool {
+	h := v.h
+	switch {
+	case v.pending.on:
+		v.exit = cpu.Exit{Reason: cpu.ExitError, Err: fmt.Errorf("BUG: hart %d runs with an access not completed", v.ID())}
+		return false
+	case budget == 0:
+		v.exit = cpu.Exit{Reason: cpu.ExitBudget}
+		return false
+	}
+	if h.Halted && h.Attention.Load() == 0 {
+		if !h.Runnable() {
+			v.exit = cpu.Exit{Reason: cpu.ExitHalt}
+			return false
+		}
+		h.Halted = false
+	}
+	h.PC &^= 1 // priv §3.1.14: as in epc; a debugger may have set it
+	v.refresh()
+	v.mark = int64(h.Instret) + int64(min(budget, 1<<62))
+	return true
+}
+
+// Left is what is left of the budget.
+func (v *VCPU) Left() int64 { return v.mark - int64(v.h.Instret) }
+
+// Interpret runs until Run is to end, with Exit, or until the block at PC is
+// hot.
+func (v *VCPU) Interpret() (hot bool) {
+	v.hot = nil
+	v.exec(v.Left())
+	return v.hot != nil
+}
+
+// Exit is why Run ends.
+func (v *VCPU) Exit() cpu.Exit { return v.exit }
+
+// Generation counts fence.i.
+func (v *VCPU) Generation() uint64 { return v.gen }
+
+// Hot tells where the block is that Interpret has found hot.
+func (v *VCPU) Hot() (memory.GPA, unsafe.Pointer) { return v.hot.gpa, v.hot.host }
+
+// Keep makes the interpreter keep the block that it has found hot.
+func (v *VCPU) Keep() { v.hot.heat = never }
+
+// JumpKeys are what virtual addresses of code go by: a pair of address and key
+// leads to the same place until it is void for ever. global is for addresses in
+// global pages.
+func (v *VCPU) JumpKeys() (key, global uint64) { return v.jumpKey, v.globalKey }
+
+// Noted says that the translator keeps where pc leads under a JumpKey.
+func (v *VCPU) Noted(pc uint64) { v.jumpPages.add(pc) }
+
+// FPReady tells that mstatus.FS is Dirty.
+func (v *VCPU) FPReady() bool { return v.fpReady }
+
+// Locate finds where the code at the virtual address pc is, if that is known
+// without a page walk.
+func (v *VCPU) Locate(pc uint64) (gpa memory.GPA, host unsafe.Pointer, global, ok bool) {
+	e := &v.fetches[pc>>memory.PageShift%fetchTLBSize]
+	if e.tag != pc&^pageMask|v.fetchCtx {
+		return 0, nil, false, false
+	}
+	off := pc & pageMask
+	return e.gpa | memory.GPA(off), unsafe.Add(e.page, off), e.global, true
+}
+
+// Block is decoded code that does not change.
+type Block struct {
+	block
+	Insts []riscv.Inst
+}
+
+// Decode decodes the block at gpa, apart from the interpreter's own. nil means that its first instruction runs
+// into the next page.
+func (v *VCPU) Decode(gpa memory.GPA, host unsafe.Pointer) *Block {
+	b := &Block{block: block{gpa: gpa, host: host}}
+	pools, bytes := v.pools, v.cacheBytes
+	v.decode(&b.block)
+	// Copies, so that the pools have theirs back.
+	b.first = &append([]inst(nil), b.code()...)[0]
+	b.raw = append([]byte(nil), b.raw...)
+	b.links = nil
+	v.pools, v.cacheBytes = pools, bytes
+	if b.first.op == opAcross {
+		return nil
+	}
+	for off := 0; off < len(b.raw); {
+		d, _ := decodeAt(b.raw[off:])
+		b.Insts = append(b.Insts, d)
+		off += int(d.Len)
+	}
+	return b
+}
+
+// Raw is the block's code.
+func (b *Block) Raw() []byte { return b.raw }
+
+// Host is where it is.
+func (b *Block) Host() unsafe.Pointer { return b.host }
+
+// GPA is its physical address.
+func (b *Block) GPA() memory.GPA { return b.gpa }
+
+// Outcome is what became of an instruction.
+type Outcome uint8
+
+const (
+	Next Outcome = iota // done; the block goes on
+	Jump                // done, or trapped; go on at PC
+	End                 // Run ends with Exit
+)
+
+func (o Outcome) String() string { return [...]string{"next", "jump", "end"}[o] }
+
+// Execute executes instruction i of a block at the virtual address pc, before
+// which left was left of the budget. It does what the loop of exec does not:
+// rare instructions, and loads and stores that miss the TLB.
+func (v *VCPU) Execute(b *Block, i int, pc uint64, left int64) Outcome {
+	h := v.h
+	in := &b.code()[i]
+	h.PC = pc + uint64(in.off)
+	h.Instret = uint64(v.mark - left + int64(in.n))
+	switch v.slow(&b.block, in) {
+	case slowNext:
+		return Next
+	case slowJump:
+		h.Instret++
+	case slowTrap:
+		v.mark--
+	case slowExit:
+		return End
+	}
+	v.refresh()
+	return Jump
+}
+
+// Layout is where generated code finds what, in bytes from the start of a
+// VCPU: TLBs of Entries entries of 16 bytes, a tag and an addend (tlb.go), and
+// the context that is part of the tags.
+var Layout = struct{ Loads, Stores, DataContext, Entries uintptr }{
+	unsafe.Offsetof(VCPU{}.loads), unsafe.Offsetof(VCPU{}.stores), unsafe.Offsetof(VCPU{}.dataCtx), tlbSize,
+}

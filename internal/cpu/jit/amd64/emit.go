@@ -1,0 +1,285 @@
+// Package amd64 turns micro-operations into the machine code of x86-64 hosts.
+// It is host-neutral Go: it makes bytes, and neither maps nor runs them.
+//
+// In generated code R15 points 128 bytes into the guest's integer registers,
+// and all that the code touches but guest memory is at fixed distances from it
+// (Layout). R14 is what is left of the instruction budget, RBP the virtual
+// address of the page of the running block. Some guest registers live in host
+// registers (mapped) all the time, the others in memory. RAX, RCX and RDX are
+// free. The stack holds the return address to the trampoline; generated code
+// pushes one word.
+//
+// A block first takes its length off the budget; exits in its middle give the
+// rest back. Where an instruction cannot be done inline, its stub calls
+// exitSlow with the instruction's number, and the engine executes it and
+// resumes after the call. Nothing that the block does before that needs to be
+// undone: an Inst has no effect before its last check.
+package amd64
+
+import "doppel/internal/cpu/jit/ir"
+
+// Layout says where things are, in bytes from R15.
+type Layout struct {
+	X, F          int32 // the guest's registers
+	FFlags        int32
+	Loads, Stores int32 // TLBs of entries of 16 bytes: tag and addend
+	TLBEntries    int32
+	DataContext   int32 // is or-ed into tags
+	Jumps         int32 // entries of 32 bytes: address, key, code
+	JumpEntries   int32
+	JumpKeys      int32 // for addresses of the lower and of the upper half
+	Left          int32 // the budget
+	Base          int32 // of the page
+	PC            int32
+	Resume        int32 // where a slow instruction's code goes on
+	ID            int32
+	Reason        int32
+	FPOn          int32 // 32 bits: floating point may run inline
+	MXCSR         int32 // flags raised inline, when code is left
+	MXCSRClean    int32 // what it is to start with
+	FPUsed        int32 // 32 bits: MXCSR is the guest's
+}
+
+// Reasons why code is left.
+const (
+	ExitSlow   = iota // the instruction ID is the interpreter's
+	ExitLink          // to PC, by link ID, that is not patched yet
+	ExitLookup        // to PC, that is not in the jump cache
+	ExitBudget        // before PC: less is left than the block needs
+	NumExits
+)
+
+// Routines are what all code shares.
+type Routines struct {
+	Bytes []byte
+	Enter int // address in RAX
+	slow  int
+	link  int
+	look  int
+	short int
+}
+
+const (
+	state  = R15
+	budget = R14
+	page   = RBP
+)
+
+// mapped lists the guest registers that have a host register: those that
+// compiled code uses most.
+var mapped = [...]struct {
+	guest ir.Reg
+	host  Reg
+}{{2, RBX}, {8, RSI}, {10, RDI}, {11, R8}, {12, R9}, {13, R10}, {14, R11}, {15, R12}, {9, R13}}
+
+// home is the host register of each guest register, or noHome.
+var home = func() (t [32]Reg) {
+	for i := range t {
+		t[i] = noHome
+	}
+	for _, m := range mapped {
+		t[m.guest] = m.host
+	}
+	return t
+}()
+
+const noHome Reg = 0xff
+
+// NewRoutines makes what is shared.
+func NewRoutines(l *Layout) *Routines {
+	var a asm
+	r := &Routines{}
+	r.Enter = a.pos()
+	for _, m := range mapped {
+		a.movRM(m.host, l.x(m.guest))
+	}
+	a.movRM(budget, at(state, l.Left))
+	a.movRM(page, at(state, l.Base))
+	a.rr(op{code: 0xff}, 4, RAX) // jmp rax
+
+	var tail []int
+	exit := func(reason int32) {
+		a.movMI(false, at(state, l.Reason), reason)
+		tail = append(tail, a.jmp())
+	}
+	r.slow = a.pos()
+	a.byte(0x5a) // pop rdx
+	a.movMR(at(state, l.Resume), RDX)
+	a.mov32MR(at(state, l.ID), RAX)
+	exit(ExitSlow)
+	r.link = a.pos()
+	a.movMR(at(state, l.PC), RAX)
+	a.mov32MR(at(state, l.ID), RCX)
+	exit(ExitLink)
+	r.look = a.pos()
+	a.movMR(at(state, l.PC), RAX)
+	exit(ExitLookup)
+	r.short = a.pos()
+	a.movMR(at(state, l.PC), RAX)
+	exit(ExitBudget)
+
+	a.here(tail...)
+	for _, m := range mapped {
+		a.movMR(l.x(m.guest), m.host)
+	}
+	a.movMR(at(state, l.Left), budget)
+	a.movMR(at(state, l.Base), page)
+	a.aluMI(aluCmp, false, at(state, l.FPUsed), 0)
+	plain := a.jcc(ccE)
+	a.rm(op{code: 0x0fae}, 3, at(state, l.MXCSR)) // stmxcsr
+	a.here(plain)
+	a.byte(0xc3)
+	r.Bytes = a.buf
+	return r
+}
+
+func (l *Layout) x(r ir.Reg) mem { return at(state, l.X+8*int32(r)) }
+
+func (l *Layout) f(r ir.Reg) mem { return at(state, l.F+8*int32(r-ir.F0)) }
+
+// Link is a jump within the page that can be patched to lead to the block at
+// Target.
+type Link struct {
+	Patch  int // of the displacement, from the start of the block's code
+	Target int32
+}
+
+// Code is what Emit has made, valid until the next Emit.
+type Code struct {
+	Bytes []byte
+	Links []Link
+}
+
+// stub is what stands out of line.
+type stub struct {
+	from   []int // displacements that lead to it
+	index  uint8 // of the slow instruction
+	resume int
+}
+
+// side is an exit by a branch.
+type side struct {
+	from   int
+	target int32
+	back   int32 // what it gives back of the budget
+}
+
+// Emitter makes code. It is used by one goroutine.
+type Emitter struct {
+	asm
+	l       *Layout
+	r       *Routines
+	at      int // address of the block's code, from that of the Routines
+	id      int32
+	slows   []stub
+	sides   []side
+	colds   []func() // other code out of line
+	links   []Link
+	fpReady bool // floating point has been found to be on
+	cur     *ir.Inst
+	blk     *ir.Block
+}
+
+// NewEmitter makes an Emitter for code that lies behind the routines.
+func NewEmitter(l *Layout, r *Routines) *Emitter { return &Emitter{l: l, r: r} }
+
+// MaxBlocks is how many blocks can be told apart.
+const MaxBlocks = 1 << 23
+
+// Emit makes the code of b, which is to lie at an offset from the routines and
+// has a number below MaxBlocks; numbers of instructions and of links are id<<8
+// plus their index.
+func (e *Emitter) Emit(b *ir.Block, at int, id int) Code {
+	e.buf, e.slows, e.sides, e.colds, e.links = e.buf[:0], e.slows[:0], e.sides[:0], e.colds[:0], e.links[:0]
+	e.at, e.id, e.blk, e.fpReady = at, int32(id)<<8, b, false
+	e.aluRI(aluSub, true, budget, int32(b.Count))
+	short := e.jcc(ccS)
+	for i := range b.Insts {
+		e.cur = &b.Insts[i]
+		e.one(e.cur)
+	}
+	for _, s := range e.sides {
+		e.here(s.from)
+		if s.back != 0 {
+			e.aluRI(aluAdd, true, budget, s.back)
+		}
+		e.goTo(s.target, s.back == 0 && s.from >= 0, s.from)
+	}
+	for _, f := range e.colds {
+		f()
+	}
+	for _, s := range e.slows {
+		e.here(s.from...)
+		e.callSlow(s.index)
+		e.patch(e.jmp(), s.resume)
+	}
+	e.here(short)
+	e.aluRI(aluAdd, true, budget, int32(b.Count))
+	e.leaPage(RAX, b.Start)
+	e.leave(e.r.short)
+	return Code{e.buf, e.links}
+}
+
+// leave jumps to a routine.
+func (e *Emitter) leave(routine int) { e.patch(e.jmp(), routine-e.at) }
+
+func (e *Emitter) callSlow(index uint8) {
+	e.movRI(RAX, int64(e.id|int32(index)))
+	e.byte(0xe8)
+	e.imm32(0)
+	e.patch(e.pos()-4, e.r.slow-e.at)
+}
+
+// slow makes the displacements lead to a stub that has the interpreter execute
+// the current instruction and goes on after it.
+func (e *Emitter) slow(from ...int) {
+	e.slows = append(e.slows, stub{append([]int(nil), from...), e.cur.Index, e.pos()})
+}
+
+func (e *Emitter) leaPage(dst Reg, off int32) { e.lea(dst, at(page, off)) }
+
+// goTo ends a path of the block. If direct, the displacement at from, which
+// leads here, is patched in place of one of its own.
+func (e *Emitter) goTo(target int32, direct bool, from int) {
+	switch {
+	case target == e.blk.Start:
+		if direct {
+			e.patch(from, 0)
+			return
+		}
+		e.patch(e.jmp(), 0)
+	case target < 0 || target >= 4096:
+		e.leaPage(RAX, target)
+		e.lookup()
+	default:
+		if !direct {
+			from = e.jmp()
+			e.here(from)
+		}
+		n := int32(len(e.links))
+		e.links = append(e.links, Link{from, target})
+		e.leaPage(RAX, target)
+		e.movRI(RCX, int64(e.id|n))
+		e.leave(e.r.link)
+	}
+}
+
+// lookup goes on at the virtual address in RAX.
+func (e *Emitter) lookup() {
+	entry := func(off int32) mem { return mem{state, RCX, 0, e.l.Jumps + off} }
+	e.mov32RR(RCX, RAX)
+	e.shiftRI(shl, false, RCX, 4)
+	e.aluRI(aluAnd, false, RCX, (e.l.JumpEntries-1)<<5)
+	e.aluRM(aluCmp, true, RAX, entry(0))
+	miss := e.jcc(ccNE)
+	e.movRR(RDX, RAX)
+	e.shiftRI(shr, true, RDX, 63)
+	e.movRM(RDX, mem{state, RDX, 3, e.l.JumpKeys})
+	e.aluRM(aluCmp, true, RDX, entry(8))
+	miss2 := e.jcc(ccNE)
+	e.movRR(page, RAX)
+	e.aluRI(aluAnd, true, page, -4096)
+	e.rm(op{code: 0xff}, 4, entry(16)) // jmp
+	e.patch(miss, e.r.look-e.at)
+	e.patch(miss2, e.r.look-e.at)
+}

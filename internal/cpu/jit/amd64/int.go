@@ -1,0 +1,427 @@
+package amd64
+
+import "doppel/internal/cpu/jit/ir"
+
+// one emits an Inst.
+func (e *Emitter) one(in *ir.Inst) {
+	word := in.Flags&ir.Word != 0
+	imm := in.Flags&ir.Immediate != 0
+	switch in.Op {
+	case ir.Nop:
+	case ir.Const:
+		e.setConst(in.Dst, in.Imm)
+	case ir.PC:
+		d := e.dst(in.Dst)
+		if in.Imm == int64(int32(in.Imm)) {
+			e.leaPage(d, int32(in.Imm))
+		} else {
+			e.movRI(d, in.Imm)
+			e.aluRR(aluAdd, true, d, page)
+		}
+		e.put(in.Dst, d)
+	case ir.Add:
+		e.add(in, word, imm)
+	case ir.Sub, ir.And, ir.Or, ir.Xor:
+		e.binary(in, map[ir.Op]alu{ir.Sub: aluSub, ir.And: aluAnd, ir.Or: aluOr, ir.Xor: aluXor}[in.Op], word, imm)
+	case ir.AndNot, ir.OrNot, ir.XorNot:
+		e.get(RCX, in.B)
+		e.rr(wide(0xf7), 2, RCX) // not
+		e.get(RAX, in.A)
+		e.aluRR(map[ir.Op]alu{ir.AndNot: aluAnd, ir.OrNot: aluOr, ir.XorNot: aluXor}[in.Op], true, RAX, RCX)
+		e.put(in.Dst, RAX)
+	case ir.Shl, ir.Shr, ir.Sar, ir.Rol, ir.Ror:
+		e.shift(in, map[ir.Op]shift{ir.Shl: shl, ir.Shr: shr, ir.Sar: sar, ir.Rol: rol, ir.Ror: ror}[in.Op], word, imm)
+	case ir.Slt, ir.Sltu:
+		c := ccL
+		if in.Op == ir.Sltu {
+			c = ccB
+		}
+		e.compare(in.A, in.B, in.Imm, imm)
+		e.setcc(c, RAX)
+		d := e.dst(in.Dst)
+		e.zeroExtend8(d, RAX)
+		e.put(in.Dst, d)
+	case ir.Min, ir.Max, ir.MinU, ir.MaxU:
+		e.get(RAX, in.A)
+		b := e.reg(in.B, RCX)
+		e.aluRR(aluCmp, true, RAX, b)
+		e.cmov(map[ir.Op]cond{ir.Min: ccG, ir.Max: ccL, ir.MinU: ccA, ir.MaxU: ccB}[in.Op], RAX, b)
+		e.put(in.Dst, RAX)
+	case ir.Mul, ir.MulH, ir.MulHSU, ir.MulHU:
+		e.mul(in, word)
+	case ir.Div, ir.DivU, ir.Rem, ir.RemU:
+		e.div(in, !word)
+	case ir.ShlAdd, ir.ZextAdd:
+		a := RAX
+		if in.Op == ir.ZextAdd {
+			e.get32(RAX, in.A)
+		} else {
+			a = e.reg(in.A, RAX)
+		}
+		b := e.reg(in.B, RCX)
+		d := e.dst(in.Dst)
+		e.lea(d, mem{b, a, uint8(in.Imm), 0})
+		e.put(in.Dst, d)
+	case ir.ZextShl:
+		e.get32(RAX, in.A)
+		e.shiftRI(shl, true, RAX, uint8(in.Imm&63))
+		e.put(in.Dst, RAX)
+	case ir.BitClr, ir.BitExt, ir.BitInv, ir.BitSet:
+		e.bit(in, imm)
+	case ir.ZeroIfZero, ir.ZeroIfNonzero:
+		c := ccE
+		if in.Op == ir.ZeroIfNonzero {
+			c = ccNE
+		}
+		e.get(RAX, in.A)
+		e.movRI(RCX, 0)
+		b := e.reg(in.B, RDX)
+		e.rr(wide(0x85), b, b) // test
+		e.cmov(c, RAX, RCX)
+		e.put(in.Dst, RAX)
+	case ir.Clz, ir.Ctz, ir.Popcnt:
+		a := e.reg(in.A, RAX)
+		d := e.dst(in.Dst)
+		code := map[ir.Op]uint32{ir.Clz: 0x0fbd, ir.Ctz: 0x0fbc, ir.Popcnt: 0x0fb8}[in.Op]
+		e.rr(op{code: code, prefix: 0xf3, w: !word}, d, a)
+		e.put(in.Dst, d)
+	case ir.SextB, ir.SextH, ir.ZextH:
+		a := e.reg(in.A, RAX)
+		d := e.dst(in.Dst)
+		e.rr(map[ir.Op]op{ir.SextB: wide(0x0fbe), ir.SextH: wide(0x0fbf), ir.ZextH: {code: 0x0fb7}}[in.Op], d, a)
+		e.put(in.Dst, d)
+	case ir.ByteSwap:
+		e.get(RAX, in.A)
+		e.byte(0x48, 0x0f, 0xc8) // bswap rax
+		e.put(in.Dst, RAX)
+	case ir.Load:
+		e.load(in)
+	case ir.Store:
+		e.store(in)
+	case ir.AmoSwap, ir.AmoAdd, ir.AmoAnd, ir.AmoOr, ir.AmoXor, ir.AmoCas:
+		e.amo(in)
+	case ir.Barrier:
+		e.byte(0xf0)
+		e.aluMI(aluOr, false, at(RSP, 0), 0)
+	case ir.Branch:
+		e.compare(in.A, in.B, 0, false)
+		c := [...]cond{ir.EQ: ccE, ir.NE: ccNE, ir.LT: ccL, ir.GE: ccGE, ir.LTU: ccB, ir.GEU: ccAE}[in.Cond]
+		e.sides = append(e.sides, side{e.jcc(c), in.Target, int32(e.blk.Count) - int32(in.Index) - 1})
+	case ir.Jump:
+		if in.Dst != 0 {
+			d := e.dst(in.Dst)
+			e.leaPage(d, int32(in.Imm))
+			e.put(in.Dst, d)
+		}
+		e.goTo(in.Target, false, 0)
+	case ir.JumpReg:
+		e.get(RAX, in.A)
+		if in.Imm != 0 {
+			e.aluRI(aluAdd, true, RAX, int32(in.Imm))
+		}
+		e.aluRI(aluAnd, true, RAX, -2)
+		if in.Dst != 0 {
+			d := e.dst2(in.Dst, RCX)
+			e.leaPage(d, in.Target)
+			e.put(in.Dst, d)
+		}
+		e.lookup()
+	default:
+		if !e.float(in) {
+			e.callSlow(in.Index)
+		}
+	}
+}
+
+// reg is the host register that holds r: its home, or else tmp.
+func (e *Emitter) reg(r ir.Reg, tmp Reg) Reg {
+	if h := home[r]; h != noHome {
+		return h
+	}
+	e.get(tmp, r)
+	return tmp
+}
+
+// get copies r.
+func (e *Emitter) get(dst Reg, r ir.Reg) {
+	switch h := home[r]; {
+	case r == 0:
+		e.movRI(dst, 0)
+	case h != noHome:
+		e.movRR(dst, h)
+	default:
+		e.movRM(dst, e.l.x(r))
+	}
+}
+
+// get32 copies the low half of r and clears the upper half.
+func (e *Emitter) get32(dst Reg, r ir.Reg) {
+	switch h := home[r]; {
+	case r == 0:
+		e.movRI(dst, 0)
+	case h != noHome:
+		e.mov32RR(dst, h)
+	default:
+		e.mov32RM(dst, e.l.x(r))
+	}
+}
+
+// dst is where to compute r, for put to finish.
+func (e *Emitter) dst(r ir.Reg) Reg { return e.dst2(r, RAX) }
+
+func (e *Emitter) dst2(r ir.Reg, tmp Reg) Reg {
+	if h := home[r]; h != noHome {
+		return h
+	}
+	return tmp
+}
+
+// put makes r what d holds.
+func (e *Emitter) put(r ir.Reg, d Reg) {
+	switch h := home[r]; {
+	case r == 0:
+	case h != noHome:
+		e.movRR(h, d)
+	default:
+		e.movMR(e.l.x(r), d)
+	}
+}
+
+func (e *Emitter) setConst(r ir.Reg, v int64) {
+	if home[r] == noHome && v == int64(int32(v)) {
+		e.movMI(true, e.l.x(r), int32(v))
+		return
+	}
+	d := e.dst(r)
+	e.movRI(d, v)
+	e.put(r, d)
+}
+
+// aluR is dst = dst o r, r being a guest register.
+func (e *Emitter) aluR(o alu, w bool, dst Reg, r ir.Reg) {
+	switch h := home[r]; {
+	case r == 0:
+		e.aluRI(o, w, dst, 0)
+	case h != noHome:
+		e.aluRR(o, w, dst, h)
+	default:
+		e.aluRM(o, w, dst, e.l.x(r))
+	}
+}
+
+// add makes moves of additions of zero, and uses lea.
+func (e *Emitter) add(in *ir.Inst, word, imm bool) {
+	a, b := in.A, in.B
+	if !imm && a == 0 {
+		a, b = b, a
+	}
+	d := e.dst(in.Dst)
+	switch {
+	case imm && a == 0:
+		e.setConst(in.Dst, in.Imm)
+		return
+	case (imm && in.Imm == 0 || !imm && b == 0) && word:
+		if h := home[a]; h != noHome {
+			e.movsxd(d, h)
+		} else if a == 0 {
+			e.movRI(d, 0)
+		} else {
+			e.rm(wide(0x63), d, e.l.x(a))
+		}
+	case imm && in.Imm == 0 || !imm && b == 0:
+		e.get(d, a)
+	case imm && a == in.Dst && !word:
+		if d == RAX {
+			e.aluMI(aluAdd, true, e.l.x(a), int32(in.Imm))
+			return
+		}
+		e.aluRI(aluAdd, true, d, int32(in.Imm))
+	case imm && home[a] != noHome:
+		e.rm(op{code: 0x8d, w: !word}, d, at(home[a], int32(in.Imm)))
+		if word {
+			e.movsxd(d, d)
+		}
+	case !imm && home[a] != noHome && home[b] != noHome && a != in.Dst && b != in.Dst:
+		e.rm(op{code: 0x8d, w: !word}, d, mem{home[a], home[b], 0, 0})
+		if word {
+			e.movsxd(d, d)
+		}
+	default:
+		in := *in
+		in.A, in.B = a, b
+		e.binary(&in, aluAdd, word, imm)
+		return
+	}
+	e.put(in.Dst, d)
+}
+
+func (e *Emitter) binary(in *ir.Inst, o alu, word, imm bool) {
+	a, b := in.A, in.B
+	d := e.dst(in.Dst)
+	if !imm && b == in.Dst && a != b {
+		if o != aluSub {
+			a, b = b, a
+		} else {
+			d = RAX
+		}
+	}
+	e.get(d, a)
+	if imm {
+		e.aluRI(o, !word, d, int32(in.Imm))
+	} else {
+		e.aluR(o, !word, d, b)
+	}
+	if word {
+		e.movsxd(d, d)
+	}
+	e.put(in.Dst, d)
+}
+
+func (e *Emitter) shift(in *ir.Inst, o shift, word, imm bool) {
+	d := e.dst(in.Dst)
+	if imm {
+		e.get(d, in.A)
+		mask := uint8(63)
+		if word {
+			mask = 31
+		}
+		if n := uint8(in.Imm) & mask; n != 0 || word {
+			e.shiftRI(o, !word, d, n)
+		}
+	} else {
+		e.get32(RCX, in.B)
+		e.get(d, in.A)
+		e.shiftCL(o, !word, d)
+	}
+	if word {
+		e.movsxd(d, d)
+	}
+	e.put(in.Dst, d)
+}
+
+func (e *Emitter) cmov(c cond, dst, src Reg) { e.rr(wide(0x0f40|uint32(c)), dst, src) }
+
+// compare sets the flags of A - B.
+func (e *Emitter) compare(a, b ir.Reg, v int64, imm bool) {
+	ha := home[a]
+	switch {
+	case imm || b == 0:
+		switch {
+		case ha != noHome && v == 0:
+			e.rr(wide(0x85), ha, ha)
+		case ha != noHome:
+			e.aluRI(aluCmp, true, ha, int32(v))
+		case a == 0:
+			e.movRI(RAX, 0)
+			e.aluRI(aluCmp, true, RAX, int32(v))
+		default:
+			e.aluMI(aluCmp, true, e.l.x(a), int32(v))
+		}
+	case ha == noHome && a != 0 && home[b] != noHome:
+		e.aluMR(aluCmp, true, e.l.x(a), home[b])
+	default:
+		e.aluR(aluCmp, true, e.reg(a, RAX), b)
+	}
+}
+
+func (e *Emitter) mul(in *ir.Inst, word bool) {
+	switch in.Op {
+	case ir.Mul:
+		e.get(RAX, in.A)
+		b := e.reg(in.B, RCX)
+		e.rr(op{code: 0x0faf, w: !word}, RAX, b)
+		if word {
+			e.movsxd(RAX, RAX)
+		}
+		e.put(in.Dst, RAX)
+		return
+	case ir.MulH:
+		e.get(RAX, in.A)
+		e.rr(wide(0xf7), 5, e.reg(in.B, RCX)) // imul
+	case ir.MulHU:
+		e.get(RAX, in.A)
+		e.rr(wide(0xf7), 4, e.reg(in.B, RCX)) // mul
+	case ir.MulHSU: // the unsigned product, less b if a is negative
+		e.get(RAX, in.A)
+		e.get(RCX, in.B)
+		e.rr(wide(0xf7), 4, RCX)
+		e.get(RAX, in.A)
+		e.shiftRI(sar, true, RAX, 63)
+		e.aluRR(aluAnd, true, RAX, RCX)
+		e.aluRR(aluSub, true, RDX, RAX)
+	}
+	e.put(in.Dst, RDX)
+}
+
+// div avoids what makes the host trap: division by zero gives all ones and
+// leaves the dividend, the most negative number over -1 is itself.
+func (e *Emitter) div(in *ir.Inst, w bool) {
+	signed := in.Op == ir.Div || in.Op == ir.Rem
+	rem := in.Op == ir.Rem || in.Op == ir.RemU
+	e.get(RCX, in.B)
+	e.get(RAX, in.A)
+	var odd int
+	if signed {
+		e.rm(op{code: 0x8d, w: w}, RDX, at(RCX, 1)) // -1 and 0 are at most 1 now
+		e.aluRI(aluCmp, w, RDX, 1)
+		odd = e.jcc(ccBE)
+		if w {
+			e.byte(0x48)
+		}
+		e.byte(0x99) // cqo, cdq
+		e.rr(op{code: 0xf7, w: w}, 7, RCX)
+	} else {
+		e.rr(op{code: 0x85, w: w}, RCX, RCX)
+		odd = e.jcc(ccE)
+		e.movRI(RDX, 0)
+		e.rr(op{code: 0xf7, w: w}, 6, RCX)
+	}
+	if rem {
+		e.movRR(RAX, RDX)
+	}
+	done := e.pos()
+	if !w {
+		e.movsxd(RAX, RAX)
+	}
+	e.put(in.Dst, RAX)
+	e.colds = append(e.colds, func() {
+		e.here(odd)
+		switch {
+		case signed && rem:
+			e.rr(op{code: 0x85, w: w}, RCX, RCX)
+			e.patch(e.jcc(ccE), done)
+			e.movRI(RAX, 0)
+		case signed:
+			e.rr(op{code: 0xf7, w: w}, 3, RAX) // neg
+			e.rr(op{code: 0x85, w: w}, RCX, RCX)
+			e.patch(e.jcc(ccNE), done)
+			e.movRI(RAX, -1)
+		case !rem:
+			e.movRI(RAX, -1)
+		}
+		e.patch(e.jmp(), done)
+	})
+}
+
+func (e *Emitter) bit(in *ir.Inst, imm bool) {
+	e.get(RAX, in.A)
+	if in.Op == ir.BitExt {
+		if imm {
+			e.shiftRI(shr, true, RAX, uint8(in.Imm&63))
+		} else {
+			e.get32(RCX, in.B)
+			e.shiftCL(shr, true, RAX)
+		}
+		e.aluRI(aluAnd, false, RAX, 1)
+		e.put(in.Dst, RAX)
+		return
+	}
+	n := map[ir.Op]Reg{ir.BitSet: 5, ir.BitClr: 6, ir.BitInv: 7}[in.Op] // bts, btr, btc
+	if imm {
+		e.rr(wide(0x0fba), n, RAX)
+		e.byte(uint8(in.Imm & 63))
+	} else {
+		e.rr(wide(0x0f83|uint32(n)<<3), e.reg(in.B, RCX), RAX)
+	}
+	e.put(in.Dst, RAX)
+}

@@ -1,0 +1,229 @@
+// Package ir is what the translator's front and back ends share: a block of
+// guest code as a flat list of micro-operations. It is plain data, knows
+// neither a guest's encoding nor a host, and does nothing but print itself.
+//
+// An Inst stands for one guest instruction or a part of one. It is done inline
+// or, where a back end or the moment does not allow that, by the engine's
+// interpreter, which takes the guest instruction by its Index: any Inst may
+// thus leave the code before it has had an effect.
+package ir
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Reg is a guest register: 0 to 31 are integer registers, of which 0 is always
+// zero, and F0 to F0+31 floating-point registers.
+type Reg uint8
+
+// F0 is the first floating-point register.
+const F0 Reg = 32
+
+func (r Reg) String() string {
+	if r >= F0 {
+		return fmt.Sprintf("f%d", r-F0)
+	}
+	return fmt.Sprintf("x%d", r)
+}
+
+// Op is a micro-operation.
+type Op uint8
+
+const (
+	Nop Op = iota
+	// Slow is a guest instruction that only the interpreter executes.
+	Slow
+	Const // Dst = Imm
+	PC    // Dst = the address Imm bytes from the start of the block's page
+
+	// Dst = A op B, or op Imm if Flags has Immediate.
+	Add
+	Sub
+	And
+	Or
+	Xor
+	AndNot // A and not B
+	OrNot
+	XorNot
+	Shl
+	Shr
+	Sar
+	Rol
+	Ror
+	Slt
+	Sltu
+	Min
+	Max
+	MinU
+	MaxU
+	Mul
+	MulH
+	MulHSU
+	MulHU
+	Div
+	DivU
+	Rem
+	RemU
+	ShlAdd  // (A << Imm) + B
+	ZextAdd // (zext32(A) << Imm) + B
+	ZextShl // zext32(A) << Imm
+	BitClr
+	BitExt
+	BitInv
+	BitSet
+	ZeroIfZero    // B == 0 ? 0 : A
+	ZeroIfNonzero // B != 0 ? 0 : A
+
+	// Dst = op A.
+	Clz
+	Ctz
+	Popcnt
+	SextB
+	SextH
+	ZextH
+	ByteSwap
+
+	// Memory: Size bytes at A + Imm.
+	Load  // to Dst, extended as Flags has Signed; Dst may be x0
+	Store // from B
+	// Atomics at A, sequentially consistent: Dst = old value, B is the operand.
+	AmoSwap
+	AmoAdd
+	AmoAnd
+	AmoOr
+	AmoXor
+	AmoCas // expected in Dst
+	LoadReserved
+	StoreConditional
+	Barrier // all before, before all after
+
+	// Control. Target is an offset from the start of the block's page; it may
+	// be outside the page.
+	Branch  // to Target if A Cond B; else the block goes on
+	Jump    // to Target; Dst, unless x0, = the address Imm
+	JumpReg // to A + Imm without its lowest bit; Dst = the address Target
+
+	// Floating point. Size 4 is single, 8 double; results round to nearest.
+	FAdd
+	FSub
+	FMul
+	FDiv
+	FSqrt
+	FMAdd // A*B+C
+	FMSub
+	FNMSub
+	FNMAdd
+	FSgnj
+	FSgnjN
+	FSgnjX
+	FMin
+	FMax
+	FEq
+	FLt
+	FLe
+	FLoad
+	FStore
+	FToX   // the bits
+	FFromX // the bits
+	FToI   // to a signed integer, see Flags
+	FToU
+	FFromI // from a signed integer
+	FFromU
+	FToF // from the other Size to Size
+	numOps
+)
+
+var names = [...]string{"nop", "slow", "const", "pc", "add", "sub", "and", "or", "xor", "andn", "orn", "xorn", "shl", "shr", "sar",
+	"rol", "ror", "slt", "sltu", "min", "max", "minu", "maxu", "mul", "mulh", "mulhsu", "mulhu", "div", "divu", "rem", "remu",
+	"shladd", "zextadd", "zextshl", "bitclr", "bitext", "bitinv", "bitset", "zeroifz", "zeroifnz", "clz", "ctz", "popcnt",
+	"sextb", "sexth", "zexth", "bswap", "load", "store", "amoswap", "amoadd", "amoand", "amoor", "amoxor", "amocas", "lr", "sc",
+	"barrier", "branch", "jump", "jumpreg", "fadd", "fsub", "fmul", "fdiv", "fsqrt", "fmadd", "fmsub", "fnmsub",
+	"fnmadd", "fsgnj", "fsgnjn", "fsgnjx", "fmin", "fmax", "feq", "flt", "fle", "fload", "fstore", "ftox", "ffromx", "ftoi",
+	"ftou", "ffromi", "ffromu", "ftof"}
+
+var _ = [1]struct{}{}[len(names)-int(numOps)] // as many names as Ops
+
+func (o Op) String() string {
+	if int(o) < len(names) {
+		return names[o]
+	}
+	return fmt.Sprintf("Op(%d)", uint8(o))
+}
+
+// Flags modify an Op.
+type Flags uint8
+
+const (
+	Immediate Flags = 1 << iota // Imm in place of B
+	Word                        // on the low 32 bits; an integer result is sign-extended
+	Signed
+	Truncate // FToI, FToU: round towards zero
+)
+
+func (f Flags) String() string {
+	s := ""
+	for i, n := range []string{"i", "w", "s", "t"} {
+		if f>>i&1 != 0 {
+			s += n
+		}
+	}
+	return s
+}
+
+// Cond is the condition of a Branch.
+type Cond uint8
+
+const (
+	EQ Cond = iota
+	NE
+	LT
+	GE
+	LTU
+	GEU
+)
+
+func (c Cond) String() string { return [...]string{"eq", "ne", "lt", "ge", "ltu", "geu"}[c%6] }
+
+// Inst is a micro-operation.
+type Inst struct {
+	Op           Op
+	Flags        Flags
+	Size         uint8
+	Cond         Cond
+	Dst, A, B, C Reg
+	Index        uint8 // of the guest instruction in the block
+	Target       int32
+	Imm          int64
+}
+
+func (i Inst) String() string {
+	s := fmt.Sprintf("%2d %s", i.Index, i.Op)
+	if i.Flags != 0 {
+		s += "." + i.Flags.String()
+	}
+	if i.Size != 0 {
+		s += fmt.Sprintf(".%d", 8*int(i.Size))
+	}
+	if i.Op == Branch {
+		return s + fmt.Sprintf(".%v %v, %v, %+#x", i.Cond, i.A, i.B, i.Target)
+	}
+	return s + fmt.Sprintf(" %v, %v, %v, %v, %#x, %+#x", i.Dst, i.A, i.B, i.C, i.Imm, i.Target)
+}
+
+// Block is guest code that is entered at its start only. Its control leaves by
+// branches and at its end.
+type Block struct {
+	Start int32 // offset in the page
+	Count int   // guest instructions: what a pass to the end retires
+	Insts []Inst
+}
+
+func (b *Block) String() string {
+	var sb strings.Builder
+	fmt.Fprintf(&sb, "block at %#x, %d instructions\n", b.Start, b.Count)
+	for _, in := range b.Insts {
+		fmt.Fprintln(&sb, in)
+	}
+	return sb.String()
+}

@@ -1,0 +1,187 @@
+//go:build linux && amd64
+
+// Package jit is the binary translator: the engine that turns hot guest code
+// into code of the host and leaves everything else to the interpreter, whose
+// state, TLBs and slow paths it shares.
+//
+// A block that the interpreter has run often is lowered to micro-operations
+// (lower, ir), which the host's back end (amd64) makes code of. Code stays
+// inside until something is not inline: then the engine (dispatch.go) has the
+// interpreter execute that one instruction and resumes, links a jump, finds a
+// block, or ends Run. Code is kept by physical page (cache.go).
+//
+// What it does not do: decode, CSRs, traps, page walks, rounding modes other
+// than to nearest. None of these is ever in generated code.
+//
+// Threads: as internal/cpu says. VCPUs share nothing but guest memory, and
+// there are no locks. Generated code runs in slices of bounded length, after
+// which Go gets a chance to stop the goroutine and interrupts are looked at.
+package jit
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"unsafe"
+
+	"doppel/internal/cpu"
+	"doppel/internal/cpu/interp"
+	"doppel/internal/cpu/jit/amd64"
+	"doppel/internal/cpu/jit/ir"
+	"doppel/internal/platform"
+	"doppel/internal/riscv/hart"
+	"doppel/internal/state"
+)
+
+const (
+	// slice is how many instructions run without a look at Attention or a
+	// chance for the garbage collector, about 10 microseconds.
+	slice = 16384
+	// threshold is how often a block is interpreted first.
+	threshold = 24
+
+	jumpEntries      = 4096
+	defaultCodeBytes = 32 << 20
+)
+
+// VCPU translates one hart's code.
+//
+// Generated code addresses all that it needs from one register, so that the
+// hart and the interpreter are parts of the VCPU. It writes the hart's
+// registers and ctx, and reads the interpreter's TLBs and context.
+type VCPU struct {
+	h  hart.Hart
+	in interp.VCPU
+	context
+
+	code  cache
+	emit  *amd64.Emitter
+	block ir.Block
+	stats Stats
+
+	generation uint64 // of interp, that the jump cache belongs to
+	global     bool   // addresses of the upper half are in global pages
+	base       uintptr
+}
+
+// context is what generated code and the engine tell each other.
+type context struct {
+	left, page, pc, resume uint64
+	id, reason             uint32
+	fpOn, fpUsed           uint32
+	mxcsr, mxcsrClean      uint32
+	keys                   [2]uint64
+	jumps                  [jumpEntries]jumpEntry
+}
+
+type jumpEntry struct {
+	pc, key uint64
+	code    uintptr
+	_       uint64
+}
+
+var (
+	_ cpu.VCPU = (*VCPU)(nil)
+
+	layout   = makeLayout()
+	routines = amd64.NewRoutines(&layout)
+)
+
+// bias makes the registers reachable with displacements of one byte.
+const bias = 128
+
+func makeLayout() amd64.Layout {
+	var v *VCPU // for the offsets only
+	const origin = unsafe.Offsetof(v.h) + unsafe.Offsetof(v.h.State) + unsafe.Offsetof(v.h.State.X) + bias
+	rel := func(off uintptr) int32 { return int32(int64(off) - int64(origin)) }
+	hartAt := unsafe.Offsetof(v.h) + unsafe.Offsetof(v.h.State)
+	in, ctx := unsafe.Offsetof(v.in), unsafe.Offsetof(v.context)
+	l := interp.Layout
+	return amd64.Layout{
+		X: rel(hartAt + unsafe.Offsetof(v.h.State.X)), F: rel(hartAt + unsafe.Offsetof(v.h.State.F)),
+		FFlags: rel(hartAt + unsafe.Offsetof(v.h.State.FFlags)),
+		Loads:  rel(in + l.Loads), Stores: rel(in + l.Stores), TLBEntries: int32(l.Entries),
+		DataContext: rel(in + l.DataContext),
+		Jumps:       rel(ctx + unsafe.Offsetof(v.context.jumps)), JumpEntries: jumpEntries,
+		JumpKeys: rel(ctx + unsafe.Offsetof(v.context.keys)),
+		Left:     rel(ctx + unsafe.Offsetof(v.context.left)), Base: rel(ctx + unsafe.Offsetof(v.context.page)),
+		PC: rel(ctx + unsafe.Offsetof(v.context.pc)), Resume: rel(ctx + unsafe.Offsetof(v.context.resume)),
+		ID: rel(ctx + unsafe.Offsetof(v.context.id)), Reason: rel(ctx + unsafe.Offsetof(v.context.reason)),
+		FPOn: rel(ctx + unsafe.Offsetof(v.context.fpOn)), FPUsed: rel(ctx + unsafe.Offsetof(v.context.fpUsed)),
+		MXCSR: rel(ctx + unsafe.Offsetof(v.context.mxcsr)), MXCSRClean: rel(ctx + unsafe.Offsetof(v.context.mxcsrClean)),
+	}
+}
+
+// Options change what New makes; zero values are the defaults.
+type Options struct {
+	CodeBytes int   // limit of the code cache
+	Threshold int64 // how often a block is interpreted first; -1 for never
+}
+
+// New returns a VCPU in its state at power-on. It fails if the host has no
+// memory for code, or forbids it.
+func New(cfg hart.Config, o Options) (*VCPU, error) {
+	if !Available() {
+		return nil, errors.New("translator: this processor lacks x86-64-v3 (AVX2, BMI2, FMA)")
+	}
+	if o.CodeBytes == 0 {
+		o.CodeBytes = defaultCodeBytes
+	}
+	switch {
+	case o.Threshold == 0:
+		o.Threshold = threshold
+	case o.Threshold < 0:
+		o.Threshold = 0
+	}
+	mem, err := platform.NewCodeMemory("code", o.CodeBytes)
+	if err != nil {
+		return nil, fmt.Errorf("translator: %w", err)
+	}
+	v := &VCPU{}
+	runtime.AddCleanup(v, func(m *platform.CodeMemory) { m.Close() }, mem)
+	v.code.init(mem)
+	v.emit = amd64.NewEmitter(&layout, routines)
+	v.mxcsrClean = 0x1f80 // nearest, all exceptions masked, no flags
+	v.in.Init(&v.h, cfg)
+	v.in.SetHeat(o.Threshold)
+	v.base = uintptr(unsafe.Pointer(&v.h.X)) + bias
+	v.global = true
+	return v, nil
+}
+
+// Hart is the state that the VCPU runs on.
+func (v *VCPU) Hart() *hart.Hart { return &v.h }
+
+func (v *VCPU) ID() int                               { return v.in.ID() }
+func (v *VCPU) Kick()                                 { v.in.Kick() }
+func (v *VCPU) SetInterrupt(line uint, asserted bool) { v.in.SetInterrupt(line, asserted) }
+func (v *VCPU) Runnable() bool                        { return v.in.Runnable() }
+func (v *VCPU) OnWake(fn func())                      { v.in.OnWake(fn) }
+func (v *VCPU) FlushTLB()                             { v.in.FlushTLB() }
+func (v *VCPU) Instructions() uint64                  { return v.in.Instructions() }
+func (v *VCPU) StateName() string                     { return v.in.StateName() }
+func (v *VCPU) StateVersion() uint32                  { return v.in.StateVersion() }
+func (v *VCPU) Save(e *state.Encoder)                 { v.in.Save(e) }
+func (v *VCPU) CompleteMMIO(value uint64, ok bool)    { v.in.CompleteMMIO(value, ok) }
+func (v *VCPU) Reset()                                { v.in.Reset() }
+
+// Restore is for state.Component.
+func (v *VCPU) Restore(d *state.Decoder, version uint32) error { return v.in.Restore(d, version) }
+
+// Run is for cpu.VCPU.
+func (v *VCPU) Run(budget uint64) (exit cpu.Exit) {
+	defer func() {
+		if p := recover(); p != nil {
+			// No guest can cause this; it is here so that a bug of ours stops
+			// one machine and not the process.
+			exit = cpu.Exit{Reason: cpu.ExitError, Err: fmt.Errorf("BUG: translator at guest pc %#x: %v\n%s", v.h.PC, p, debug.Stack())}
+		}
+	}()
+	v.h.Enter()
+	defer v.h.Leave()
+	if v.in.Begin(budget) {
+		v.run()
+	}
+	return v.in.Exit()
+}

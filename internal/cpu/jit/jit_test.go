@@ -1,0 +1,28 @@
+//go:build linux && amd64
+
+package jit
+
+import (
+	"testing"
+
+	"doppel/internal/cpu/cputest"
+	"doppel/internal/riscv/hart"
+)
+
+func engineOf(o Options) cputest.New {
+	return func(cfg hart.Config) cputest.Engine {
+		v, err := New(cfg, o)
+		if err != nil {
+			panic(err)
+		}
+		return v
+	}
+}
+
+// TestContract runs the suite with code made as usual, and of everything at
+// once.
+func TestContract(t *testing.T) {
+	t.Run("Usual", func(t *testing.T) { cputest.Run(t, engineOf(Options{})) })
+	t.Run("Eager", func(t *testing.T) { cputest.Run(t, engineOf(Options{Threshold: -1, CodeBytes: 1 << 20})) })
+	t.Run("Squeezed", func(t *testing.T) { cputest.Run(t, engineOf(Options{Threshold: -1, CodeBytes: 64 << 10})) })
+}

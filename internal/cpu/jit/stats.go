@@ -1,0 +1,26 @@
+//go:build linux && amd64
+
+package jit
+
+import "fmt"
+
+// Stats counts what a VCPU's translator has done.
+type Stats struct {
+	Blocks    uint64 // translated
+	Bytes     uint64 // of code made
+	Evictions uint64 // times that the code cache was emptied
+	Stale     uint64 // pages dropped because their code had changed
+	Slow      uint64 // instructions that the interpreter executed inside blocks
+	Links     uint64 // jumps linked
+	Lookups   uint64 // jumps that missed the jump cache
+	Slices    uint64 // ends of slices
+	Cold      uint64 // times that the interpreter took over
+}
+
+func (s Stats) String() string {
+	return fmt.Sprintf("%d blocks, %d bytes, %d evictions, %d stale pages; exits: slow %d, link %d, lookup %d, slice %d, cold %d",
+		s.Blocks, s.Bytes, s.Evictions, s.Stale, s.Slow, s.Links, s.Lookups, s.Slices, s.Cold)
+}
+
+// Stats is the counts so far. The VCPU is not running.
+func (v *VCPU) Stats() Stats { return v.stats }

@@ -1,0 +1,55 @@
+package platform
+
+import (
+	"fmt"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// CodeMemory is memory for generated code, mapped twice: once to be written
+// and once to be executed, never both through one mapping.
+type CodeMemory struct {
+	Bytes []byte  // writable
+	Exec  uintptr // the address where the same memory is executable
+	exec  []byte
+}
+
+// NewCodeMemory maps size bytes, a multiple of the host's page size.
+func NewCodeMemory(name string, size int) (*CodeMemory, error) {
+	// Since Linux 6.3 a memory file says whether it may be executed; before,
+	// the flag is not known.
+	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC|unix.MFD_EXEC)
+	if err == unix.EINVAL {
+		fd, err = unix.MemfdCreate(name, unix.MFD_CLOEXEC)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("memfd_create %s: %w", name, err)
+	}
+	defer unix.Close(fd) // the mappings stay
+	if err := unix.Ftruncate(fd, int64(size)); err != nil {
+		return nil, fmt.Errorf("memory file %s of %d bytes: %w", name, size, err)
+	}
+	m := &CodeMemory{}
+	if m.Bytes, err = unix.Mmap(fd, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED); err != nil {
+		return nil, fmt.Errorf("map %d bytes for %s: %w", size, name, err)
+	}
+	if m.exec, err = unix.Mmap(fd, 0, size, unix.PROT_READ|unix.PROT_EXEC, unix.MAP_SHARED); err != nil {
+		m.Close()
+		return nil, fmt.Errorf("map %d executable bytes for %s: %w", size, name, err)
+	}
+	m.Exec = uintptr(unsafe.Pointer(&m.exec[0]))
+	return m, nil
+}
+
+// Close unmaps the memory. Nothing executes it any more.
+func (m *CodeMemory) Close() error {
+	err := unix.Munmap(m.Bytes)
+	if m.exec != nil {
+		if e := unix.Munmap(m.exec); err == nil {
+			err = e
+		}
+	}
+	*m = CodeMemory{}
+	return err
+}
