@@ -21,14 +21,14 @@ func (g *generator) unit() []uint32 {
 		return append(enc(riscv.Inst{Op: riscv.ANDI, Rd: r, Rs1: r, Imm: -64}),
 			enc(riscv.Inst{Op: pick(g, riscv.CBO_CLEAN, riscv.CBO_FLUSH, riscv.CBO_INVAL, riscv.CBO_ZERO, riscv.CBO_ZERO), Rs1: r})...)
 	case 13:
-		if !g.floats {
+		if !g.floats || g.jumps {
 			return enc(riscv.Inst{Op: riscv.WRS_STO})
 		}
 		return enc(pick(g, riscv.Inst{Op: riscv.FADD_D, Rd: 1, Rs1: 2, Rs2: 3, RM: uint8(g.IntN(8))},
 			riscv.Inst{Op: riscv.FMV_X_D, Rd: g.dest(), Rs1: 1}, riscv.Inst{Op: riscv.FMV_D_X, Rd: 1, Rs1: 5},
 			riscv.Inst{Op: riscv.FLD, Rd: 1, Rs1: g.pointerReg()}, riscv.Inst{Op: riscv.FSD, Rs2: 1, Rs1: g.pointerReg()}))
 	case 14:
-		if g.chance(2) { // the pc must be a multiple of 2 only, what is there may be anything
+		if g.jumps { // the pc must be a multiple of 2 only, what is there may be anything
 			return enc(riscv.Inst{Op: riscv.JALR, Rd: 1, Rs1: g.pointerReg()})
 		}
 		return []uint32{g.illegal()}
@@ -56,6 +56,9 @@ func (g *generator) access() []uint32 {
 	op := pick(g, riscv.LB, riscv.LH, riscv.LW, riscv.LD, riscv.LBU, riscv.LHU, riscv.LWU, riscv.LD, riscv.LD,
 		riscv.SB, riscv.SH, riscv.SW, riscv.SD, riscv.SD, riscv.SD, riscv.LR_W, riscv.LR_D,
 		riscv.AMOADD_W, riscv.AMOADD_D, riscv.AMOSWAP_D, riscv.AMOCAS_D, riscv.AMOMAX_W)
+	if g.jumps {
+		op = pick(g, riscv.LB, riscv.LH, riscv.LW, riscv.LD, riscv.LBU, riscv.LHU, riscv.LWU)
+	}
 	i := riscv.Inst{Op: op, Rd: g.dest(), Rs1: g.pointerReg(), Rs2: 16 + g.dest()&7}
 	switch op {
 	case riscv.LR_W, riscv.LR_D:
