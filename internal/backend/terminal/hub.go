@@ -14,6 +14,8 @@ const (
 	// patience is how long a full buffer holds the guest back. After that
 	// output is dropped at once until the reader takes some.
 	patience = 2 * time.Second
+	// farewell is how long the end waits for a reader who is not reading.
+	farewell = 200 * time.Millisecond
 )
 
 // Hub joins a device to a stream of the host. It is a device.Terminal.
@@ -142,10 +144,14 @@ func (h *Hub) setDiscard(on bool) {
 	h.changed.Broadcast()
 }
 
-// flush waits until all output is out, for at most d.
+// flush waits until all output is out, for at most d, and not for long when
+// the reader has taken none for long.
 func (h *Hub) flush(d time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if h.impatient {
+		d = min(d, farewell)
+	}
 	deadline := time.Now().Add(d)
 	t := time.AfterFunc(d, h.changed.Broadcast)
 	defer t.Stop()
