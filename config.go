@@ -40,7 +40,7 @@ type Config struct {
 	// OpenConsole makes one from stdio, a pty or a socket.
 	Console device.Terminal
 
-	// Engine is "auto" (or empty) or "interp".
+	// Engine is "auto" (or empty), "interp" or "jit".
 	Engine string
 	// Seed, if not nil, makes the machine's random numbers repeatable.
 	Seed *uint64

@@ -47,7 +47,7 @@ func TestBadConfig(t *testing.T) {
 		"many disks":        {Config{Firmware: text, Disks: make([]Disk, 6)}, "Disks", "at most 5"},
 		"network":           {Config{Net: "bridge"}, "Net", "user or none"},
 		"publish alone":     {Config{Publish: []Publish{{Host: 1, Guest: 2}}}, "Publish", "user network"},
-		"engine":            {Config{Engine: "warp"}, "Engine", "auto or interp"},
+		"engine":            {Config{Engine: "warp"}, "Engine", "auto, interp or jit"},
 		"memory":            {Config{Memory: 1 << 20}, "Memory", "4 MiB"},
 		"bare alone":        {Config{Firmware: "none"}, "Kernel", "needed"},
 	} {

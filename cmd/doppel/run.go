@@ -75,7 +75,7 @@ to the test finisher is passed on.`,
 	fl.BoolVar(&f.ephemeral, "ephemeral", false, "leave the image's own disk untouched: writes end with the machine")
 	fl.StringVar(&f.net, "net", "user", "network: `user|none`")
 	fl.StringArrayVar(&f.publish, "publish", nil, "forward a host port: `[ADDR:]HOST:GUEST[/udp]`; may be repeated")
-	fl.StringVar(&f.engine, "engine", "auto", "processor: `auto|interp`")
+	fl.StringVar(&f.engine, "engine", "auto", "processor: `auto|interp|jit`")
 	fl.StringVar(&f.console, "console", "stdio", "console: `stdio|pty|unix:PATH|none`")
 	fl.Uint64Var(&f.seed, "seed", 0, "make the guest's random numbers repeatable with seed `N`")
 	return cmd

@@ -37,16 +37,21 @@ func (m *Machine) build() (err error) {
 	if m.mrom, err = m.mem.Add(memory.ROM, "mrom", board.MROMBase, board.MROMSize); err != nil {
 		return err
 	}
-	m.buildHarts()
+	if err := m.buildHarts(); err != nil {
+		return err
+	}
 	if err := m.buildDevices(); err != nil {
 		return err
 	}
 	return m.buildFlash()
 }
 
-func (m *Machine) buildHarts() {
+func (m *Machine) buildHarts() error {
 	for i := range m.cfg.CPUs {
-		c, h := newEngine(hart.Config{ID: i, Memory: m.mem, Clock: m.clock, Entropy: m.entropy, Supervisor: m.plan.supervisor})
+		c, h, err := newEngine(m.cfg.Engine, hart.Config{ID: i, Memory: m.mem, Clock: m.clock, Entropy: m.entropy, Supervisor: m.plan.supervisor})
+		if err != nil {
+			return fmt.Errorf("engine %s: %w", m.cfg.Engine, err)
+		}
 		m.vcpus = append(m.vcpus, newVCPU(c, h))
 	}
 	if m.plan.supervisor {
@@ -57,6 +62,7 @@ func (m *Machine) buildHarts() {
 		m.htif = &htif{mem: m.mem, tohost: m.plan.tohost, fromhost: m.plan.fromhost, console: m.console,
 			finish: func(code int) { m.post(event{result: Result{Finished, code}}) }}
 	}
+	return nil
 }
 
 // input is the line to a hart's interrupt input.

@@ -41,7 +41,7 @@ type Flash struct {
 type Config struct {
 	Memory uint64 // bytes of RAM
 	CPUs   int
-	Engine string // "interp" or "auto"
+	Engine string // "interp", "jit" or "auto"
 
 	Kernel   File // nil Data: none
 	Initrd   File
@@ -85,8 +85,8 @@ func (c *Config) validate() error {
 		return bad("Memory", c.Memory, "must be %d MiB to %d GiB", MinMemory>>20, uint64(MaxMemory)>>30)
 	case c.Memory%memory.PageSize != 0:
 		return bad("Memory", c.Memory, "must be a multiple of 4 KiB")
-	case c.Engine != "" && c.Engine != "auto" && c.Engine != "interp":
-		return bad("Engine", c.Engine, "must be auto or interp")
+	case c.Engine != "" && c.Engine != "auto" && c.Engine != "interp" && c.Engine != "jit":
+		return bad("Engine", c.Engine, "must be auto, interp or jit")
 	case len(c.Virtio) > board.VirtioSlots:
 		return bad("Virtio", len(c.Virtio), "the board has room for %d virtio devices", board.VirtioSlots)
 	case c.Bare && c.Firmware.Data != nil:

@@ -5,14 +5,21 @@ import (
 
 	"doppel/internal/cpu"
 	"doppel/internal/cpu/interp"
+	"doppel/internal/cpu/jit"
 	"doppel/internal/riscv/hart"
 )
 
-// newEngine makes the vCPU for a hart. There is one engine so far, so "auto"
-// chooses it too.
-func newEngine(cfg hart.Config) (cpu.VCPU, *hart.Hart) {
+// newEngine makes the vCPU for a hart.
+func newEngine(name string, cfg hart.Config) (cpu.VCPU, *hart.Hart, error) {
+	if name == "jit" {
+		v, err := jit.New(cfg, jit.Options{})
+		if err != nil {
+			return nil, nil, err
+		}
+		return v, v.Hart(), nil
+	}
 	v := interp.New(cfg)
-	return v, v.Hart()
+	return v, v.Hart(), nil
 }
 
 // extensions lists what the harts implement, in the canonical order of the ISA

@@ -14,6 +14,7 @@ import (
 	"doppel/internal/clock"
 	"doppel/internal/cpu"
 	"doppel/internal/cpu/interp"
+	"doppel/internal/cpu/jit"
 	"doppel/internal/entropy"
 	"doppel/internal/memory"
 	"doppel/internal/riscv/hart"
@@ -29,6 +30,21 @@ type Engine struct {
 // Engines lists all there are.
 var Engines = []Engine{
 	{"interp", func(c hart.Config) (cpu.VCPU, *hart.Hart) { v := interp.New(c); return v, v.Hart() }},
+}
+
+func init() {
+	if jit.Available() {
+		Engines = append(Engines, Engine{"jit", newJIT})
+	}
+}
+
+// newJIT makes a translator that translates code the second time it runs.
+func newJIT(c hart.Config) (cpu.VCPU, *hart.Hart) {
+	v, err := jit.New(c, jit.Options{Threshold: 1, CodeBytes: 1 << 20})
+	if err != nil {
+		panic(err) // a host that forbids executable memory
+	}
+	return v, v.Hart()
 }
 
 // Base is where RAM starts, and RAMSize how long it is unless a Config says so.
