@@ -228,14 +228,19 @@ func TestDebian(t *testing.T) {
 	port := freePort(t)
 	s := start(t, options{env: []string{"XDG_DATA_HOME=" + store}}, "run", debian, "--cpus", "2", "--memory", "512M",
 		"--disk", data, "--disk", readOnly+",ro", "--disk", ephemeral+",ephemeral", "--publish", fmt.Sprintf("%d:7777", port))
-	login(s)
-	debianSystem(s)
-	debianNetwork(s)
-	debianApt(s)
-	debianPublished(s, port)
-	debianDisks(s)
-	debianIdle(s)
-	debianRest(s)
+	begin := time.Now()
+	stage := func(name string, fn func(*session)) {
+		fn(s)
+		t.Logf("%4.0f s, %4.0f s of processor: %s", time.Since(begin).Seconds(), processorTime(s).Seconds(), name)
+	}
+	stage("login", login)
+	stage("system", debianSystem)
+	stage("network", debianNetwork)
+	stage("apt", debianApt)
+	stage("published port", func(s *session) { debianPublished(s, port) })
+	stage("disks", debianDisks)
+	stage("idle", debianIdle)
+	stage("no complaints", debianRest)
 	s.send("poweroff\n")
 	s.wait(0, systemUp)
 
