@@ -2,7 +2,6 @@ package conformance
 
 import (
 	"embed"
-	"fmt"
 	"math/rand/v2"
 	"strconv"
 	"strings"
@@ -135,7 +134,7 @@ func TestHarnessCanFail(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.where = fmt.Sprint("a wrong row")
+	r.where = "a wrong row"
 	if why := assemble(t, source([]row{r}), false).run(t, bare.Engines[0], 1<<20, nil); why == "" {
 		t.Error("a row with a wrong result passed")
 	}
