@@ -129,8 +129,8 @@ cmd_echo:
         addi    sp, sp, -16
         sd      ra, 0(sp)
         call    puts
-        li      a0, '\n'
-        call    putc
+        la      a0, msg_newline
+        call    puts
         ld      ra, 0(sp)
         addi    sp, sp, 16
         ret
@@ -199,8 +199,8 @@ show_processor:
         li      t0, 0xffffff
         and     a0, a0, t0
         call    put_dec
-        li      a0, '\n'
-        call    putc
+        la      a0, msg_newline
+        call    puts
         ld      ra, 0(sp)
         addi    sp, sp, 16
         ret
@@ -432,8 +432,8 @@ exception:
         call    puts
         csrr    a0, stval
         call    put_hex
-        li      a0, '\n'
-        call    putc
+        la      a0, msg_newline
+        call    puts
 1:      li      t0, 1
         sb      t0, faulted, t1
         csrr    t0, sepc

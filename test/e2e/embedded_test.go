@@ -38,6 +38,9 @@ func TestEmbedded(t *testing.T) {
 	s.match(demoOK, soon)
 	s.send("poweroff\n")
 	s.wait(0, soon)
+	if stairs := regexp.MustCompile(`[^\r]\n.*`).FindString(s.output()); stairs != "" {
+		s.fail("a new line without a carriage return: %q", stairs)
+	}
 	if s.stderr() != "" {
 		t.Errorf("standard error: %q", s.stderr())
 	}
