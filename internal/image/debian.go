@@ -324,6 +324,9 @@ func (b *builder) assemble(packages []*unpacked, k *kernel, index map[string][]b
 	t := tree.New(b.spool)
 	// The links of the merged /usr come first, so that no package makes a folder in their place.
 	for _, name := range []string{"bin", "sbin", "lib"} {
+		if err := t.Mkdir("usr/"+name, 0o755); err != nil {
+			return nil, err
+		}
 		if err := t.Symlink(name, "usr/"+name); err != nil {
 			return nil, err
 		}

@@ -92,15 +92,32 @@ func choose(idx v1.ImageIndex, arch string, depth int) (v1.Image, error) {
 		case d.Platform == nil:
 			plain = append(plain, d)
 		case d.Platform.OS == "linux" && d.Platform.Architecture == arch:
-			return idx.Image(d.Digest)
+			return checked(idx, d.Digest)
 		default:
 			have = append(have, d.Platform.OS+"/"+d.Platform.Architecture)
 		}
 	}
 	if len(plain) == 1 { // its configuration says what it is for
-		return idx.Image(plain[0].Digest)
+		return checked(idx, plain[0].Digest)
 	}
 	return nil, fmt.Errorf("%w (linux/%s), only for: %s; choose another image or --arch", ErrNoPlatform, arch, strings.Join(have, ", "))
+}
+
+// checked gives the image of an index whose manifest has this hash; a layout's files are not checked by the library.
+func checked(idx v1.ImageIndex, digest v1.Hash) (v1.Image, error) {
+	img, err := idx.Image(digest)
+	if err != nil {
+		return nil, fmt.Errorf("the image's manifest cannot be read: %w", err)
+	}
+	raw, err := img.RawManifest()
+	if err != nil {
+		return nil, fmt.Errorf("the image's manifest cannot be read: %w", err)
+	}
+	sum := sha256.Sum256(raw)
+	if digest.Algorithm != "sha256" || digest.Hex != hex.EncodeToString(sum[:]) {
+		return nil, fmt.Errorf("the image's manifest is not the one of its index (%s); get the image again", digest)
+	}
+	return img, nil
 }
 
 // IsLayout tells whether a folder is an OCI layout.
