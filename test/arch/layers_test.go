@@ -156,6 +156,8 @@ var special = map[string]map[string]string{
 		"internal/memory":     "guest memory, which is outside the Go heap",
 		"internal/cpu/interp": "the host addresses of guest memory that its TLBs hold",
 		"internal/riscv/hart": "atomic updates of page-table entries",
+		"internal/cpu/jit":    "generated code, its tables and the state that it addresses",
+		"internal/platform":   "executable memory, mapped twice",
 	},
 }
 

@@ -80,8 +80,7 @@ func (b *broken) Run(budget uint64) cpu.Exit {
 		return b.VCPU.Run(budget)
 	}
 	for range budget {
-		var in riscv.Inst
-		in = b.at()
+		in := b.at()
 		if b.before != nil {
 			b.before(b, in)
 		}

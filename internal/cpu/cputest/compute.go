@@ -214,9 +214,9 @@ var shiftOps = map[string]string{
 
 // computation is one instruction with the registers it reads in a0 and a1.
 type computation struct {
-	text, form string // form has rd as %s
-	f          func(a, b uint64) uint64
-	binary     bool
+	form   string // has rd as %s
+	f      func(a, b uint64) uint64
+	binary bool
 }
 
 func computations() (out []computation) {

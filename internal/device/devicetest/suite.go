@@ -227,7 +227,7 @@ func (s Suite) sameAfterRestore(env *Env, d device.Device) error {
 	first := save(d)
 	env2, d2, err := s.copyOf(env, d)
 	if err != nil {
-		return fmt.Errorf("Restore refuses what Save wrote: %w", err)
+		return fmt.Errorf("what Save wrote is refused by Restore: %w", err)
 	}
 	if second := save(d2); !bytes.Equal(first, second) {
 		return fmt.Errorf("second save differs from the first:\n%x\n%x", first, second)

@@ -93,7 +93,8 @@ func (g generator) fraction(width uint) uint64 {
 	case 1: // a run of ones at the bottom
 		return mask >> g.IntN(int(width)+1)
 	case 2: // few bits
-		return (1<<g.IntN(int(width)) ^ 1<<g.IntN(int(width))) & mask
+		one, other := g.IntN(int(width)), g.IntN(int(width))
+		return (1<<one ^ 1<<other) & mask
 	case 3: // short, so that results may be exact
 		return x &^ (mask >> g.IntN(int(width)+1))
 	}

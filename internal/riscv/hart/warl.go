@@ -52,7 +52,7 @@ const (
 	pmpAddrMask = 1<<54 - 1 // priv §3.7.1: bits 55 to 2 of an address
 
 	// misa is read-only: RV64 A B C D F I M S U.
-	misa = riscv.XL64<<riscv.MisaMXLShift | 1<<('A'-'A') | 1<<('B'-'A') | 1<<('C'-'A') | 1<<('D'-'A') |
+	misa = riscv.XL64<<riscv.MisaMXLShift | 1<<0 | 1<<('B'-'A') | 1<<('C'-'A') | 1<<('D'-'A') |
 		1<<('F'-'A') | 1<<('I'-'A') | 1<<('M'-'A') | 1<<('S'-'A') | 1<<('U'-'A')
 )
 

@@ -58,15 +58,14 @@ func (q *Queue) indirect(r *Request) (table Buffer, ok bool) {
 }
 
 type splitRing struct {
-	q         *Queue
-	freeList  []uint16
-	requests  map[uint16]*Request
-	chains    map[uint16][]uint16
-	availIdx  uint16
-	notified  uint16
-	usedIdx   uint16
-	eventIdx  bool
-	availRing memory.GPA
+	q        *Queue
+	freeList []uint16
+	requests map[uint16]*Request
+	chains   map[uint16][]uint16
+	availIdx uint16
+	notified uint16
+	usedIdx  uint16
+	eventIdx bool
 }
 
 func newSplitRing(q *Queue) *splitRing {
