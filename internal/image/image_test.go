@@ -344,7 +344,7 @@ func TestImportFails(t *testing.T) {
 		"gzip":      {[]byte("\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x00zzzz"), "truncated"},
 		"traversal": {rootTar(t, "bin/sh", "../../evil"), "leaves the archive"},
 		"no init":   {rootTar(t, "etc/x"), "neither /sbin/init nor /bin/sh"},
-		"cut":       {rootTar(t, "bin/sh")[:514], "damaged"},
+		"cut":       {rootTar(t, "bin/sh")[:514], "ends in the middle"},
 		"no linux":  {append(make([]byte, 510), append([]byte{0x55, 0xaa}, make([]byte, 4096)...)...), "no Linux partition"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -70,7 +70,9 @@ func readEntry(h *tar.Header, r io.Reader, sp *Spool) (Entry, error) {
 	switch h.Typeflag {
 	case tar.TypeReg, tar.TypeGNUSparse:
 		n.Mode |= TypeRegular
-		n.Data, err = sp.AppendFrom(r, h.Size)
+		if n.Data, err = sp.AppendFrom(r, h.Size); errors.Is(err, io.ErrUnexpectedEOF) {
+			err = errors.New("the archive ends in the middle of it; get the archive again")
+		}
 		return e, err
 	case tar.TypeDir:
 		n.Mode |= TypeDir

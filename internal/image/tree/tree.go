@@ -242,43 +242,37 @@ func (t *Tree) Lookup(path string) (*Node, error) {
 
 // Resolve gives the node at path with a link at the end followed too.
 func (t *Tree) Resolve(path string) (*Node, error) {
-	for range maxSymlinks {
-		dir, name, err := t.parent(path, false, nil)
-		if err != nil {
+	parts, err := Split(path)
+	if err != nil {
+		return nil, err
+	}
+	w := walker{t: t}
+	at := []*Node{t.Root}
+	for len(parts) > 0 {
+		last := len(parts) - 1
+		if at, err = w.walk(at, parts[:last]); err != nil {
 			return nil, err
 		}
-		n := dir
-		if name != "" {
-			n = dir.children[name]
+		if parts[last] == ".." {
+			at, err = w.walk(at, parts[last:])
+			return at[len(at)-1], err
 		}
+		n := at[len(at)-1].children[parts[last]]
 		if n == nil {
 			return nil, ErrNotExist
 		}
 		if n.Type() != TypeSymlink {
 			return n, nil
 		}
-		base := ""
-		if !strings.HasPrefix(n.Target, "/") {
-			base = path[:strings.LastIndexByte(path, '/')+1]
+		if w.links++; w.links > maxSymlinks {
+			return nil, ErrLoop
 		}
-		path = cleanJoin(base, n.Target)
-	}
-	return nil, ErrLoop
-}
-
-// cleanJoin appends a link's target to its folder, ".." lexically; good enough where the folder is not itself a link.
-func cleanJoin(base, target string) string {
-	var out []string
-	for _, p := range append(linkParts(base), linkParts(target)...) {
-		if p == ".." {
-			if len(out) > 0 {
-				out = out[:len(out)-1]
-			}
-			continue
+		if strings.HasPrefix(n.Target, "/") {
+			at = at[:1]
 		}
-		out = append(out, p)
+		parts = linkParts(n.Target)
 	}
-	return strings.Join(out, "/")
+	return at[len(at)-1], nil
 }
 
 // Put places a node at path, replacing what is there except that a folder over a folder keeps the entries and takes the

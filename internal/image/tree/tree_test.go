@@ -34,9 +34,13 @@ func TestPathsStayInside(t *testing.T) {
 	must(t, tr.Symlink("abs", "/etc"))
 	must(t, tr.Symlink("up", "../../../../etc"))
 	must(t, tr.Symlink("loop", "loop"))
+	must(t, tr.Symlink("file", "etc/./passwd"))
+	must(t, tr.Symlink("deep/link", "../up/../etc/passwd"))
+	must(t, tr.Symlink("root", "/"))
+	must(t, tr.Symlink("dots", "deep/.."))
 	must(t, tr.Symlink("a", "b"))
 	must(t, tr.Symlink("b", "a/x"))
-	for _, path := range []string{"abs/passwd", "up/passwd", "/etc/passwd", "./etc//passwd"} {
+	for _, path := range []string{"abs/passwd", "up/passwd", "/etc/passwd", "./etc//passwd", "file", "deep/link", "root/etc/passwd", "dots/file"} {
 		data, err := tr.ReadFile(path, 100)
 		if err != nil || string(data) != "inside" {
 			t.Errorf("%s: %q %v", path, data, err)
@@ -48,6 +52,11 @@ func TestPathsStayInside(t *testing.T) {
 	} {
 		if _, err := tr.Resolve(path); !errors.Is(err, want) {
 			t.Errorf("%.20q: %v, not %v", path, err, want)
+		}
+	}
+	for _, path := range []string{"abs/", "root", "dots", "up", "/"} { // a slash behind a link changes nothing
+		if n, err := tr.Resolve(path); err != nil || !n.IsDir() {
+			t.Errorf("%s: %v", path, err)
 		}
 	}
 	must(t, tr.WriteFile("up/new", 0o600, nil)) // lands in our own /etc
