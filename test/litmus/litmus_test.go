@@ -49,6 +49,10 @@ var shapes = []shape{
 		"amoswap.w.aqrl zero, t2, (a0)\n lr.w.aqrl a2, (a1)",
 		"amoswap.w.aqrl zero, t2, (a1)\n lr.w.aqrl a2, (a0)",
 	}, func(r []read, x, y uint64) bool { return r[0][0] == 0 && r[1][0] == 0 }},
+	{"SB with LR aqrl", []string{
+		"sw t2, (a0)\n lr.w.aqrl a2, (a1)",
+		"sw t2, (a1)\n lr.w.aqrl a2, (a0)",
+	}, func(r []read, x, y uint64) bool { return r[0][0] == 0 && r[1][0] == 0 }},
 	{"MP with fences", []string{
 		"sw t2, (a0)\n fence w, w\n sw t2, (a1)",
 		"lw a2, (a1)\n fence r, r\n lw a3, (a0)",

@@ -9,7 +9,8 @@ import (
 	"doppel/internal/riscv"
 )
 
-// Every atomic access is sequentially consistent, whatever its aq and rl.
+// Every atomic access is sequentially consistent, whatever its aq and rl, but
+// for LR without rl, which earlier stores may follow.
 
 // atomic executes an instruction of A or Zacas.
 func (v *VCPU) atomic(in *inst) outcome {
@@ -71,6 +72,9 @@ func (v *VCPU) loadReserved(in *inst, va, size uint64) outcome {
 	}
 	if host == nil {
 		return v.trap(riscv.LoadAccessFault, va)
+	}
+	if in.rs2 != 0 {
+		barrier() // unpriv §17.1, rule 6: rl orders all before it, stores too
 	}
 	var value uint64
 	if size == 4 {

@@ -35,7 +35,7 @@ type inst struct {
 	off uint16 // bytes from the start of the block
 	rd  uint8  // for branches, opJump and opFall: an index into block.links
 	rs1 uint8  // for JAL: an index into block.links
-	rs2 uint8  // for JAL and JALR: the instruction's length
+	rs2 uint8  // for JAL and JALR: the instruction's length; for LR: its rl bit
 	n   uint8  // instructions before this one in the block
 }
 
@@ -190,6 +190,8 @@ func (v *VCPU) lower(b *block, d riscv.Inst, off int) (in inst, more bool) {
 		if !needsBarrier(d) {
 			in.op = opNop
 		}
+	case op == riscv.LR_W || op == riscv.LR_D:
+		in.rs2 = uint8(b2u(d.RL()))
 	case riscv.FENCE_I <= op && op <= riscv.CBO_ZERO || riscv.ECALL <= op && op <= riscv.CSRRCI:
 		return in, false
 	case op >= riscv.FLW && op < riscv.NumOps:

@@ -173,7 +173,9 @@ func atomic(d riscv.Inst) ir.Inst {
 	case riscv.AMOCAS_W:
 		in.Op = ir.AmoCas
 	case riscv.LR_W:
-		in.Op = ir.LoadReserved
+		if !d.RL() { // which orders earlier stores too
+			in.Op = ir.LoadReserved
+		}
 	case riscv.SC_W:
 		in.Op = ir.StoreConditional
 	}
