@@ -335,11 +335,11 @@ func debianApt(s *session) {
 	port := l.Addr().(*net.TCPAddr).Port
 	s.must("rm -f /etc/apt/sources.list /etc/apt/sources.list.d/*", soon)
 	s.must(fmt.Sprintf("echo 'deb [trusted=yes] http://10.0.2.2:%d/ ./' > /etc/apt/sources.list", port), soon)
-	out := s.must("apt-get -q -o Acquire::Languages=none update 2>&1 && apt-cache policy doppel-hello 2>&1", systemUp)
+	out := s.must("apt-get -q -o Acquire::Languages=none update </dev/null 2>&1 && apt-cache policy doppel-hello 2>&1", systemUp)
 	if !strings.Contains(out, "Candidate: 1.2") {
 		s.fail("apt-get update:\n%s", out)
 	}
-	s.must("DEBIAN_FRONTEND=noninteractive apt-get -q -y install doppel-hello 2>&1", systemUp)
+	s.must("DEBIAN_FRONTEND=noninteractive apt-get -q -y install doppel-hello </dev/null 2>&1", systemUp)
 	if got := s.must("cat /usr/share/doppel-hello", soon); got != "hello from the host\n" {
 		s.fail("the installed file says %q", got)
 	}
