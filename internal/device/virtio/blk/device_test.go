@@ -318,8 +318,7 @@ func TestMalformed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := start(t, &memDisk{data: make([]byte, 4096)}, features)
 			r.q.Add(bufs(r)...)
-			r.Line.Wait(10e9)
-			if r.Reg(virtiotest.Status)&virtiotest.NeedsReset == 0 || r.dev.Stats().Faults[queue.FaultRequest] != 1 {
+			if !r.WaitNeedsReset() || r.dev.Stats().Faults[queue.FaultRequest] != 1 {
 				t.Errorf("status %#x, stats %+v", r.Reg(virtiotest.Status), r.dev.Stats())
 			}
 		})

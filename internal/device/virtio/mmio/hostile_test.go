@@ -81,7 +81,7 @@ func TestBadChains(t *testing.T) {
 			}
 			r.descriptors(tt.desc...)
 			r.offer(tt.head, tt.idx)
-			if !r.needsReset() {
+			if !r.WaitNeedsReset() {
 				t.Fatal("the device goes on")
 			}
 			want := mmio.Stats{}
@@ -131,7 +131,7 @@ func TestBadPackedChains(t *testing.T) {
 			}
 			r.descriptors(tt.desc...)
 			r.SetReg(QueueNotify, 0)
-			if !r.needsReset() || r.dev.Stats().Faults[tt.want] != 1 {
+			if !r.WaitNeedsReset() || r.dev.Stats().Faults[tt.want] != 1 {
 				t.Errorf("status %#x, faults %v, want %v", r.Reg(Status), r.dev.Stats().Faults, tt.want)
 			}
 			r.works(queue.FeatureRingPacked)
@@ -141,7 +141,7 @@ func TestBadPackedChains(t *testing.T) {
 		r := newRig(t).live(0)
 		r.descriptors(Desc(table, 16, indirect, 0))
 		r.offer(0, 1)
-		if !r.needsReset() || r.dev.Stats().Faults[queue.FaultIndirect] != 1 {
+		if !r.WaitNeedsReset() || r.dev.Stats().Faults[queue.FaultIndirect] != 1 {
 			t.Errorf("faults %v", r.dev.Stats().Faults)
 		}
 	})

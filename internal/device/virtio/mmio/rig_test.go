@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"testing"
-	"time"
 
 	"doppel/internal/device/virtio/mmio"
 	. "doppel/internal/device/virtio/virtiotest"
@@ -43,16 +42,6 @@ func (r *rig) works(features uint64) {
 	if !bytes.Equal(req.Data(), []byte("hello")) || req.Written != 5 {
 		r.T.Errorf("echo %q, %d bytes", req.Data(), req.Written)
 	}
-}
-
-// needsReset waits until the device says so.
-func (r *rig) needsReset() bool {
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
-		if r.Reg(Status)&NeedsReset != 0 {
-			return true
-		}
-	}
-	return false
 }
 
 // quiet waits until the device has done what there was to do.

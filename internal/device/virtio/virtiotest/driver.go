@@ -207,6 +207,16 @@ func (d *Driver) Start() {
 // Has tells whether features were agreed on.
 func (d *Driver) Has(mask uint64) bool { return d.Features&mask == mask }
 
+// WaitNeedsReset waits until the device needs a reset, false after a timeout.
+func (d *Driver) WaitNeedsReset() bool {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		if d.Reg(Status)&NeedsReset != 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // Alloc returns n bytes of guest memory, aligned to 64. Memory is given out
 // in a circle that is far longer than what a test has in use.
 func (d *Driver) Alloc(n int) memory.GPA {
