@@ -173,6 +173,7 @@ func TestFlags(t *testing.T) {
 	}{
 		{"", "make bench", resultsFile},
 		{"-quick", "go run ./bench -quick", resultsFile},
+		{"-quick -shared", "go run ./bench -quick -shared", resultsFile},
 		{"-engines interp,auto -o x", "go run ./bench -engines interp,auto", "x"},
 		{"-only ^sort$", "go run ./bench -only '^sort$'", ""},
 		{"-only nothing", "", ""},
@@ -222,7 +223,7 @@ func TestSmoke(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer machine.Close()
-	row, err := measure(ctx, Program{Name: "list"}, []Target{native{hostBench}, machine}, plan{1, time.Millisecond})
+	row, err := measure(ctx, Program{Name: "list"}, []Target{native{path: hostBench}, machine}, plan{1, time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}

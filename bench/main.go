@@ -19,6 +19,7 @@ type options struct {
 	engines []string
 	only    *regexp.Regexp
 	quick   bool
+	shared  bool
 	out     string
 	image   string
 	suite   string
@@ -52,6 +53,7 @@ func parseFlags(args []string) (options, error) {
 	engines := fs.String("engines", "auto", "its `engines`, with commas between")
 	only := fs.String("only", "", "measure only programs whose name matches `regexp`, and no whole machine")
 	fs.BoolVar(&o.quick, "quick", false, "short runs and few rounds: about three minutes")
+	fs.BoolVar(&o.shared, "shared", false, "take off the time for which the scheduler of a busy host made programs wait")
 	fs.StringVar(&o.out, "o", "", "write the report to `file` (default "+resultsFile+"; nowhere with -only)")
 	fs.StringVar(&o.image, "image", "debian:trixie", "`image` whose way to the login prompt is measured; empty for none")
 	fs.StringVar(&o.suite, "qemu-suite", "sid", "Debian `suite` to take QEMU from; empty for the tests' or the host's")
@@ -89,6 +91,9 @@ func (o options) command() string {
 	c := "go run ./bench"
 	if o.quick {
 		c += " -quick"
+	}
+	if o.shared {
+		c += " -shared"
 	}
 	if e := strings.Join(o.engines, ","); e != "auto" {
 		c += " -engines " + e

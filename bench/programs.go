@@ -85,6 +85,11 @@ var programs = []Program{
 	{"switch", System, "100 bytes to another process and back"},
 }
 
+// groupOf gives the group of a program on the list.
+func groupOf(name string) Group {
+	return programs[slices.IndexFunc(programs, func(p Program) bool { return p.Name == name })].Group
+}
+
 // compilers make the program for a guest and for the host.
 var compilers = struct{ guest, host string }{"riscv64-linux-gnu-gcc", "gcc"}
 

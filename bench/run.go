@@ -35,7 +35,9 @@ func run(ctx context.Context, o options) error {
 	}
 	defer os.RemoveAll(b.dir)
 	b.report = Report{Command: o.command(), Date: time.Now().UTC().Format(time.DateOnly), Load: loadAverage(), Rounds: b.rounds}
-	if b.report.Load > busy*float64(runtime.NumCPU()) {
+	if o.shared {
+		b.note("Time for which a program or a guest waited for a processor was taken off (-shared).")
+	} else if b.report.Load > busy*float64(runtime.NumCPU()) {
 		b.note("The host had other work: these times are worth little.")
 	}
 	if err := b.prepare(ctx); err != nil {
@@ -166,13 +168,18 @@ type fleet struct {
 
 // startFleet boots everything and waits until it is at rest.
 func (b *bench) startFleet(ctx context.Context) (*fleet, error) {
-	f := &fleet{targets: []Target{native{b.host}}}
+	f := &fleet{targets: []Target{native{b.host, b.shared}}}
 	for _, e := range b.emulators {
 		g, _, err := bootTo(ctx, e, b.boot, readyText)
 		if err != nil {
 			return nil, errors.Join(err, f.Close())
 		}
-		f.guests, f.targets = append(f.guests, g), append(f.targets, g)
+		f.guests = append(f.guests, g)
+		if b.shared {
+			f.targets = append(f.targets, sharedGuest{g})
+		} else {
+			f.targets = append(f.targets, g)
+		}
 	}
 	var err error
 	if f.counter, err = startCounter(ctx, b.boot, countEngine); err != nil {

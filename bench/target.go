@@ -50,18 +50,28 @@ func parseRun(text []byte, program string, count uint64) (Run, error) {
 }
 
 // native runs programs on the host itself.
-type native struct{ path string }
+type native struct {
+	path   string
+	shared bool
+}
 
 func (native) Name() string { return "native" }
 
 func (n native) Run(ctx context.Context, program string, count uint64) (Run, error) {
 	ctx, cancel := context.WithTimeout(ctx, runLimit)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, n.path, program, strconv.FormatUint(count, 10)).CombinedOutput()
+	start := time.Now()
+	cmd := exec.CommandContext(ctx, n.path, program, strconv.FormatUint(count, 10))
+	out, err := cmd.CombinedOutput()
+	elapsed := time.Since(start)
 	if err != nil {
 		return Run{}, fmt.Errorf("%s on the host: %w: %s", program, err, out)
 	}
-	return parseRun(out, program, count)
+	r, err := parseRun(out, program, count)
+	if n.shared && groupOf(program).cpuBound() {
+		r.Time = scale(r.Time, sharedDemand(cmd.ProcessState.UserTime()+cmd.ProcessState.SystemTime(), elapsed).met())
+	}
+	return r, err
 }
 
 func (native) Close() error { return nil }
