@@ -163,16 +163,22 @@ func TestPlace(t *testing.T) {
 			t.Errorf("PlaceFDT(%d, %d) = %#x, %v; want %#x", c.ram, c.n, uint64(got), err, uint64(c.want))
 		}
 	}
+	const small, large = 512 << 20, 4 << 30
 	for _, c := range []struct {
+		ram            uint64
 		kernelEnd, fdt memory.GPA
 		n              uint64
 		want           memory.GPA
 	}{
-		{0x8100_0000, 0x9fe0_0000, 0x1001, 0x9fdf_e000}, {0x9fdf_e000, 0x9fe0_0000, 0x1001, 0x9fdf_e000},
-		{0x9fdf_f000, 0x9fe0_0000, 0x1001, 0}, {0x8000_0000, 0x9fe0_0000, 1 << 40, 0}, {0x8000_0000, 0x9fe0_0000, ^uint64(0), 0},
+		{small, 0x8100_0000, 0x9fe0_0000, 0x1001, 0x9fdf_e000}, {small, 0x9fdf_e000, 0x9fe0_0000, 0x1001, 0x9fdf_e000},
+		{small, 0x9fdf_f000, 0x9fe0_0000, 0x1001, 0}, {small, 0x8000_0000, 0x9fe0_0000, 1 << 40, 0},
+		{small, 0x8000_0000, 0x9fe0_0000, ^uint64(0), 0},
+		// One that is larger than the memory below the tree.
+		{large, 0x8100_0000, 0xbfe0_0000, 1 << 30, 0x1_4000_0000}, {large, 0x8100_0000, 0xbfe0_0000, 3<<30 + 1, 0},
+		{large, 0x8100_0000, 0xbfe0_0000, 3 << 30, 0xc000_0000},
 	} {
-		if got, err := PlaceInitrd(c.kernelEnd, c.fdt, c.n); got != c.want || (err == nil) != (c.want != 0) {
-			t.Errorf("PlaceInitrd(%#x, %#x, %#x) = %#x, %v; want %#x", uint64(c.kernelEnd), uint64(c.fdt), c.n, uint64(got), err, uint64(c.want))
+		if got, err := PlaceInitrd(c.ram, c.kernelEnd, c.fdt, c.n); got != c.want || (err == nil) != (c.want != 0) {
+			t.Errorf("PlaceInitrd(%#x, %#x, %#x, %#x) = %#x, %v; want %#x", c.ram, uint64(c.kernelEnd), uint64(c.fdt), c.n, uint64(got), err, uint64(c.want))
 		}
 	}
 }

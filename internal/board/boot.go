@@ -32,16 +32,26 @@ func PlaceFDT(ramSize uint64, n int) (memory.GPA, error) {
 
 // PlaceInitrd is the address of an initial RAM disk of n bytes between the
 // end of the kernel and the device tree: directly below the tree, out of the
-// way of a kernel that takes the memory behind its image.
-func PlaceInitrd(kernelEnd, fdtAt memory.GPA, n uint64) (memory.GPA, error) {
-	if n > uint64(fdtAt) {
-		return 0, fmt.Errorf("initrd of %d bytes does not fit", n)
+// way of a kernel that takes the memory behind its image. One that is too
+// large for that goes behind the tree, to the end of RAM.
+func PlaceInitrd(ramSize uint64, kernelEnd, fdtAt memory.GPA, n uint64) (memory.GPA, error) {
+	if at, ok := below(uint64(fdtAt), uint64(kernelEnd), n); ok {
+		return at, nil
 	}
-	at := (uint64(fdtAt) - n) &^ (initrdAlign - 1)
-	if at < uint64(kernelEnd) {
-		return 0, fmt.Errorf("initrd of %d bytes does not fit between the kernel's end at %#x and the device tree at %#x", n, uint64(kernelEnd), uint64(fdtAt))
+	behind := max(uint64(kernelEnd), uint64(fdtAt)+fdtAlign)
+	if at, ok := below(uint64(RAMBase)+ramSize, behind, n); ok {
+		return at, nil
 	}
-	return memory.GPA(at), nil
+	return 0, fmt.Errorf("initrd of %d bytes does not fit in %d MiB of memory beside the kernel, which ends at %#x, and the device tree at %#x", n, ramSize>>20, uint64(kernelEnd), uint64(fdtAt))
+}
+
+// below places n bytes as high as they go between floor and top.
+func below(top, floor, n uint64) (memory.GPA, bool) {
+	if n > top {
+		return 0, false
+	}
+	at := (top - n) &^ (initrdAlign - 1)
+	return memory.GPA(at), at >= floor
 }
 
 // ResetVector is the boot ROM's contents: it enters firmware at start in

@@ -88,21 +88,22 @@ func (m *Machine) load() error {
 		}
 	}
 	tree := fdt.Encode(m.tree())
-	fdtAt, err := board.PlaceFDT(m.cfg.Memory, len(tree))
+	// Room for the initrd's place too, which is not known yet.
+	fdtAt, err := board.PlaceFDT(m.cfg.Memory, len(tree)+memory.PageSize)
 	if err != nil {
 		return &ConfigError{"Memory", fmt.Sprint(m.cfg.Memory), err.Error()}
 	}
-	if fdtAt < p.end && p.overlapsRAM(fdtAt, uint64(len(tree))) {
+	if fdtAt < p.end && p.overlapsRAM(fdtAt, uint64(len(tree)+memory.PageSize)) {
 		return &ConfigError{"Memory", fmt.Sprint(m.cfg.Memory), "has no room for the device tree behind the kernel: give the machine more memory"}
 	}
 	if n := uint64(len(m.cfg.Initrd.Data)); n != 0 {
-		if p.initrdAt, err = board.PlaceInitrd(p.end, fdtAt, n); err != nil {
+		if p.initrdAt, err = board.PlaceInitrd(m.cfg.Memory, p.end, fdtAt, n); err != nil {
 			return &ConfigError{"Initrd", m.cfg.Initrd.Name, err.Error() + ": give the machine more memory"}
 		}
 		if err := m.mem.WriteAt(m.cfg.Initrd.Data, p.initrdAt); err != nil {
 			return err
 		}
-		tree = fdt.Encode(m.tree()) // now with the initrd's place, at most one page longer
+		tree = fdt.Encode(m.tree()) // now with the initrd's place, less than a page longer
 	}
 	if err := m.mem.WriteAt(tree, fdtAt); err != nil {
 		return err
