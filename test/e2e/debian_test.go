@@ -348,8 +348,8 @@ func debianApt(s *session) {
 // debianPublished reaches a server in the guest from the host.
 func debianPublished(s *session, port int) {
 	s.t.Helper()
-	s.must(`perl -MIO::Socket::INET -e '$l = IO::Socket::INET->new(LocalPort=>7777, Listen=>5, ReuseAddr=>1) or die "$!";
-		open P, ">", "/run/listening"; close P; for (1..2) { $c = $l->accept; while (<$c>) { print $c "guest: $_"; last if /end/ } close $c }' >/dev/null 2>&1 &`, soon)
+	s.must(`(perl -MIO::Socket::INET -e '$l = IO::Socket::INET->new(LocalPort=>7777, Listen=>5, ReuseAddr=>1) or die "$!";
+		open P, ">", "/run/listening"; close P; for (1..2) { $c = $l->accept; while (<$c>) { print $c "guest: $_"; last if /end/ } close $c }' >/dev/null 2>&1 </dev/null &)`, soon)
 	s.must("for i in $(seq 100); do test -e /run/listening && break; sleep 0.2; done; test -e /run/listening", kernelUp)
 	for i := range 2 {
 		c, err := net.DialTimeout("tcp", fmt.Sprintf("127.0.0.1:%d", port), soon)
