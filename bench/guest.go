@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"regexp"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -98,7 +99,7 @@ func boot(e Emulator, b Boot) (*Guest, error) {
 		if err == nil {
 			err = errors.New("it powered off")
 		}
-		g.end(fmt.Errorf("%s ended: %w: %s", e.Name, err, stderr))
+		g.end(fmt.Errorf("it ended: %w: %s", err, strings.TrimSpace(stderr.String())))
 		close(g.ended)
 	}()
 	return g, nil
