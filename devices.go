@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 
 	"doppel/internal/backend"
 	"doppel/internal/board"
@@ -20,7 +21,7 @@ const maxDisks = board.VirtioSlots - 3
 
 // devices opens the backends and makes the virtio devices: disks first, so
 // that the guest numbers them as Config does. All of it is undone on an error.
-func (cfg *Config) devices(source entropy.Source) (models []virtio.Model, err error) {
+func (cfg *Config) devices(source entropy.Source, failure *diskFailure) (models []virtio.Model, err error) {
 	if len(cfg.Disks) > maxDisks {
 		return nil, &ConfigError{Field: "Disks", Value: fmt.Sprint(len(cfg.Disks)), Reason: fmt.Sprintf("at most %d disks", maxDisks)}
 	}
@@ -31,7 +32,7 @@ func (cfg *Config) devices(source entropy.Source) (models []virtio.Model, err er
 		}
 	}()
 	for _, d := range cfg.Disks {
-		m, err := openDisk(d)
+		m, err := openDisk(d, failure)
 		if err != nil {
 			return models, &ConfigError{Field: "Disk", Value: d.Path, Reason: err.Error()}
 		}
@@ -50,7 +51,30 @@ func (cfg *Config) devices(source entropy.Source) (models []virtio.Model, err er
 	return append(models, rng.New(source)), nil
 }
 
-func newBlock(d backend.Disk) virtio.Model { return blk.New(blk.Config{Disk: d}) }
+func newBlock(d backend.Disk, failure *diskFailure) virtio.Model {
+	return blk.New(blk.Config{Disk: d, OnError: failure.set})
+}
+
+// diskFailure is the first failure of the host's that a guest's disk met. The
+// backend's errors name the file and what to do.
+type diskFailure struct {
+	mu  sync.Mutex
+	err error
+}
+
+func (f *diskFailure) set(_ blk.Op, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.err == nil {
+		f.err = err
+	}
+}
+
+func (f *diskFailure) get() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.err
+}
 
 // virtioConsole tells whether the guest is to use a virtio console.
 func (cfg *Config) virtioConsole() bool {

@@ -28,7 +28,10 @@ import (
 )
 
 // Machine is one machine.
-type Machine struct{ m *machine.Machine }
+type Machine struct {
+	m     *machine.Machine
+	disks *diskFailure
+}
 
 // StatusError says that a method cannot be used now, such as Resume on a
 // machine that was closed.
@@ -77,14 +80,15 @@ func New(cfg Config) (*Machine, error) {
 	if err != nil {
 		return nil, err
 	}
-	if mc.Virtio, err = cfg.devices(mc.Entropy); err != nil {
+	disks := &diskFailure{}
+	if mc.Virtio, err = cfg.devices(mc.Entropy, disks); err != nil {
 		return nil, err
 	}
 	m, err := machine.New(*mc)
 	if err != nil {
 		return nil, configError(err)
 	}
-	return &Machine{m}, nil
+	return &Machine{m, disks}, nil
 }
 
 // configError turns the machine's kind of error into the package's.
@@ -145,7 +149,7 @@ func (cfg *Config) readFiles(mc *machine.Config) error {
 }
 
 // openDisk opens a disk's file.
-func openDisk(d Disk) (virtio.Model, error) {
+func openDisk(d Disk, failure *diskFailure) (virtio.Model, error) {
 	mode := block.ReadWrite
 	switch {
 	case d.Ephemeral:
@@ -157,12 +161,20 @@ func openDisk(d Disk) (virtio.Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newBlock(disk), nil
+	return newBlock(disk, failure), nil
 }
 
 // Run starts the machine and waits until the guest ends it, the host fails or
-// ctx is done; the error is then that of ctx. It may be called once.
-func (m *Machine) Run(ctx context.Context) (Result, error) { return m.m.Run(ctx) }
+// ctx is done; the error is then that of ctx. It may be called once. A disk
+// that the host cannot read or write (it is full, for example) gives the guest
+// an I/O error, with which it goes on; the first of these is in the error too.
+func (m *Machine) Run(ctx context.Context) (Result, error) {
+	result, err := m.m.Run(ctx)
+	if failed := m.disks.get(); failed != nil {
+		err = errors.Join(err, failed)
+	}
+	return result, err
+}
 
 // Pause stops the guest between two instructions. Its clock stands still too.
 func (m *Machine) Pause() error { return m.m.Pause() }

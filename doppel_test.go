@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"doppel/internal/device/virtio/blk"
 )
 
 func file(t *testing.T, name string, data []byte) string {
@@ -67,6 +69,25 @@ func TestBadConfig(t *testing.T) {
 	}
 	if err := m.Close(); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestDiskFailure: what the host could not do for a disk is told at the end,
+// whatever the guest made of it.
+func TestDiskFailure(t *testing.T) {
+	in, out := strings.NewReader("poweroff\n"), &bytes.Buffer{}
+	m, err := New(Config{Console: Stream(in, out)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	full := errors.New("disk x: write: the host's file system is full")
+	m.disks.set(blk.OpOut, full)
+	m.disks.set(blk.OpFlush, errors.New("a later one"))
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	if r, err := m.Run(ctx); r.Reason != PowerOff || err == nil || err.Error() != full.Error() {
+		t.Errorf("got %+v, %v; want a power-off and the first failure", r, err)
 	}
 }
 

@@ -108,13 +108,26 @@ func run(cmd *cobra.Command, f runFlags, name string) error {
 		return err
 	}
 	result, err := m.Run(ctx)
-	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
-		err = nil // the user quit, or a signal asked for it
+	if ctx.Err() != nil { // the user quit, or a signal asked for it
+		err = withoutCanceled(err)
 	}
 	if err := errors.Join(err, m.Close()); err != nil {
 		return err
 	}
 	return passOn(result.Code)
+}
+
+// withoutCanceled leaves what else is in err.
+func withoutCanceled(err error) error {
+	var rest []error
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		for _, e := range joined.Unwrap() {
+			rest = append(rest, withoutCanceled(e))
+		}
+	} else if !errors.Is(err, context.Canceled) {
+		rest = []error{err}
+	}
+	return errors.Join(rest...)
 }
 
 // passOn makes the guest's fail code an exit status; what does not fit in one
