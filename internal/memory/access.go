@@ -25,21 +25,23 @@ func (s *Space) WriteAt(p []byte, gpa GPA) error {
 		return ErrRange
 	}
 	off := uint64(gpa - r.Base)
-	r.markRange(off, uint64(len(p)))
 	copy(r.shm.Bytes[off:], p)
+	r.MarkDirtyRange(off, uint64(len(p)))
 	return nil
 }
 
 // Slice returns the n bytes of guest RAM from gpa, marked dirty, for a device
 // to read into or write from (DMA). The guest may change them at any time: a
-// caller that checks a value must first copy it.
+// caller that checks a value must first copy it, and one that stores marks the
+// range again afterwards (MarkDirtyRange), for the log may have been collected
+// in between.
 func (s *Space) Slice(gpa GPA, n uint64) ([]byte, error) {
 	r := s.Find(gpa, n)
 	if r == nil || !r.Writable() {
 		return nil, ErrRange
 	}
 	off := uint64(gpa - r.Base)
-	r.markRange(off, n)
+	r.MarkDirtyRange(off, n)
 	return r.shm.Bytes[off : off+n : off+n], nil
 }
 
@@ -69,13 +71,13 @@ func (s *Space) StoreU16(gpa GPA, v uint16) error {
 	if err != nil {
 		return err
 	}
-	r.MarkDirty(uint64(gpa - r.Base))
 	word := (*uint32)(unsafe.Pointer(uintptr(p) &^ 3)) //nolint:govet // p is not in the Go heap
 	shift := 8 * (gpa & 2)
 	for {
 		old := atomic.LoadUint32(word)
 		upd := le32(old)&^(0xffff<<shift) | uint32(v)<<shift
 		if atomic.CompareAndSwapUint32(word, old, le32(upd)) {
+			r.MarkDirty(uint64(gpa - r.Base))
 			return nil
 		}
 	}
@@ -96,8 +98,8 @@ func (s *Space) StoreU32(gpa GPA, v uint32) error {
 	if err != nil {
 		return err
 	}
-	r.MarkDirty(uint64(gpa - r.Base))
 	atomic.StoreUint32((*uint32)(p), le32(v))
+	r.MarkDirty(uint64(gpa - r.Base))
 	return nil
 }
 
@@ -117,8 +119,11 @@ func (s *Space) CompareAndSwapU64(gpa GPA, old, v uint64) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	r.MarkDirty(uint64(gpa - r.Base))
-	return atomic.CompareAndSwapUint64((*uint64)(p), le64(old), le64(v)), nil
+	swapped := atomic.CompareAndSwapUint64((*uint64)(p), le64(old), le64(v))
+	if swapped {
+		r.MarkDirty(uint64(gpa - r.Base))
+	}
+	return swapped, nil
 }
 
 var bigEndian = binary.NativeEndian.Uint16([]byte{0, 1}) == 1

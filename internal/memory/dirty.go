@@ -2,8 +2,8 @@ package memory
 
 import "sync/atomic"
 
-// dirtyLog holds a bit a page. Devices mark what they write through Space;
-// an engine marks a page before it lets the guest store to it, and forgets its
+// dirtyLog holds a bit a page. What stores through Space is marked after the
+// store, so that a Collect in between misses nothing; an engine marks a page before it lets the guest store to it, and forgets its
 // store translations when asked to (vCPU FlushTLB) after each Collect.
 type dirtyLog struct {
 	on   atomic.Bool
@@ -23,9 +23,7 @@ func (r *Region) MarkDirty(off uint64) {
 }
 
 // MarkDirtyRange records a store to the n bytes from off.
-func (r *Region) MarkDirtyRange(off, n uint64) { r.markRange(off, n) }
-
-func (r *Region) markRange(off, n uint64) {
+func (r *Region) MarkDirtyRange(off, n uint64) {
 	if n == 0 || !r.dirty.on.Load() {
 		return
 	}

@@ -140,7 +140,7 @@ func (s *Space) Close() error {
 // Zero clears the region and gives its pages back to the host. Nothing else
 // accesses it meanwhile.
 func (r *Region) Zero() error {
-	r.markRange(0, r.Size)
+	r.MarkDirtyRange(0, r.Size)
 	return r.shm.Discard(0, r.Size)
 }
 
