@@ -27,7 +27,8 @@ const (
 type program struct {
 	*asm.Program
 	supervisor bool
-	move       bool // to another processor after each slice
+	move       bool   // to another processor after each slice
+	limit      uint64 // instructions, limit if 0
 }
 
 func assemble(t *testing.T, body string, supervisor bool) *program {
@@ -60,7 +61,11 @@ func (p *program) run(t *testing.T, e bare.Engine, slice uint64, seen map[riscv.
 		code, ended = a.Data, true
 		return 0, true
 	}
-	err := m.Run(limit, slice, func() bool {
+	most := p.limit
+	if most == 0 {
+		most = limit
+	}
+	err := m.Run(most, slice, func() bool {
 		if seen != nil && !ended {
 			if pc := m.Hart.PC; pc >= bare.Base && pc+4 <= bare.Base+uint64(len(m.RAM)) {
 				seen[riscv.Decode(binary.LittleEndian.Uint32(m.RAM[pc-bare.Base:])).Op] = true

@@ -25,7 +25,7 @@ const (
 	tablePages  = 5
 	dataPages   = 4
 	dataAt      = watchedAt + tablePages*page
-	watchedSize = (tablePages + dataPages) * page
+	watchedSize = 64 << 10 // all that a range of Svnapot can lead to
 	page        = 0x1000
 	nowhere     = 0x9000_0000 // no memory, no device
 )
