@@ -1,0 +1,22 @@
+package e2e
+
+import (
+	"os"
+	"syscall"
+)
+
+// newTerminalSession makes the child the leader of a session whose terminal is
+// its standard input.
+func newTerminalSession() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Setsid: true, Setctty: true}
+}
+
+// newMountNamespace gives the child mounts of its own, which takes a user
+// namespace when we are not root.
+func newMountNamespace() *syscall.SysProcAttr {
+	if os.Geteuid() == 0 {
+		return &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
+	}
+	self := func(id int) []syscall.SysProcIDMap { return []syscall.SysProcIDMap{{HostID: id, Size: 1}} }
+	return &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWUSER, UidMappings: self(os.Getuid()), GidMappings: self(os.Getgid())}
+}
