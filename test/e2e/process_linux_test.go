@@ -3,7 +3,22 @@ package e2e
 import (
 	"os"
 	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
 )
+
+// terminalModes are a terminal's settings.
+type terminalModes = unix.Termios
+
+func modes(t testing.TB, tty *os.File) terminalModes {
+	t.Helper()
+	v, err := unix.IoctlGetTermios(int(tty.Fd()), unix.TCGETS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return *v
+}
 
 // newTerminalSession makes the child the leader of a session whose terminal is
 // its standard input.

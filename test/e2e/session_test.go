@@ -38,12 +38,13 @@ type options struct {
 
 // session is a run of the program and what came of it.
 type session struct {
-	t    testing.TB
-	args []string
-	env  []string
-	cmd  *exec.Cmd
-	in   io.WriteCloser
-	tty  *os.File // our side of the terminal, nil without one
+	t     testing.TB
+	args  []string
+	env   []string
+	cmd   *exec.Cmd
+	in    io.WriteCloser
+	tty   *os.File      // our side of the terminal, nil without one
+	modes terminalModes // as they were before the start
 
 	mu       sync.Mutex
 	changed  chan struct{} // closed and replaced when out or ended change
@@ -105,6 +106,7 @@ func (s *session) startTTY() {
 		s.t.Fatal(err)
 	}
 	s.tty, s.in = master, master
+	s.modes = modes(s.t, s.tty)
 	s.cmd.Stdin, s.cmd.Stdout, s.cmd.Stderr = slave, slave, slave
 	s.cmd.SysProcAttr = newTerminalSession()
 	if err := s.cmd.Start(); err != nil {
