@@ -9,11 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-var (
-	demoOK = regexp.MustCompile(`(?s)small guest inside Doppel.*processor .*SBI [23]\.\d+\r?\n.*memory +\d+ MiB; pattern test of the last one: ok\r?\n` +
-		`.*timer +5 interrupts, 10 ms apart, took \d+ ms\r?\n.*software .*: ok\r?\n.*console .*: ok\r?\n.*> `)
-	prompt = "\n> "
-)
+// demoOK is what the guest says of its machine, up to its prompt.
+var demoOK = regexp.MustCompile(`(?s)small guest inside Doppel.*processor .*SBI [23]\.\d+\r?\n.*memory +\d+ MiB; pattern test of the last one: ok\r?\n` +
+	`.*timer +5 interrupts, 10 ms apart, took \d+ ms\r?\n.*software .*: ok\r?\n.*console .*: ok\r?\n.*> `)
 
 // The guest inside the program, typed at through pipes.
 func TestEmbedded(t *testing.T) {

@@ -121,7 +121,7 @@ var dmesgFaults = regexp.MustCompile(`(?i)\b(oops|bug:|warning:|call trace|unhan
 
 // harmless messages come on every machine of this kind.
 var harmless = regexp.MustCompile(`(?i)error reporting|errors=remount|RAS: Correctable|integrity: Unable|` +
-	`(no|without) .*error|errors: 0|ima: .*fail|failed to (find|get).*tpm|correctable errors`)
+	`(no|without) .*error|errors: 0|ima: .*fail|failed to (find|get).*tpm|regulatory\.db|correctable errors`)
 
 func checkDmesg(s *session, log string) {
 	s.t.Helper()
