@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"gvisor.dev/gvisor/pkg/tcpip/adapters/gonet"
@@ -127,14 +128,21 @@ func (n *Network) join(guest *gonet.TCPConn, host net.Conn) {
 		return // not a TCP connection: cannot be
 	}
 	var wg sync.WaitGroup
-	wg.Go(func() { half(h, guest) })
-	half(guest, h)
+	open := &halves{patience: n.halfOpen}
+	wg.Go(func() { open.copy(h, guest) })
+	open.copy(guest, h)
 	wg.Wait()
 }
 
-// half copies one way and passes the end on.
-func half(dst, src halfCloser) {
-	_, err := io.CopyBuffer(writerOnly{dst}, readerOnly{src}, make([]byte, copySize))
+// halves are the two directions of a connection.
+type halves struct {
+	ended    atomic.Bool // one of them has
+	patience time.Duration
+}
+
+// copy copies one way and passes the end on.
+func (h *halves) copy(dst, src halfCloser) {
+	_, err := io.CopyBuffer(writerOnly{dst}, source{src, h}, make([]byte, copySize))
 	if err != nil {
 		// Broken: both directions end.
 		dst.Close()
@@ -143,12 +151,27 @@ func half(dst, src halfCloser) {
 	}
 	dst.CloseWrite()
 	// The other direction may go on, but not for ever without a word.
-	dst.SetReadDeadline(time.Now().Add(halfOpen))
+	h.ended.Store(true)
+	dst.SetReadDeadline(time.Now().Add(h.patience))
 }
 
-// readerOnly and writerOnly hide the methods that would copy without our
-// bounded buffer.
-type readerOnly struct{ io.Reader }
+// source reads from a connection. Once it is half open, each read gives it
+// time for the next.
+type source struct {
+	conn halfCloser
+	h    *halves
+}
+
+func (s source) Read(p []byte) (int, error) {
+	n, err := s.conn.Read(p)
+	if err == nil && s.h.ended.Load() {
+		s.conn.SetReadDeadline(time.Now().Add(s.h.patience))
+	}
+	return n, err
+}
+
+// writerOnly hides the methods that would copy without our bounded buffer, as
+// source does.
 type writerOnly struct{ io.Writer }
 
 // forwardUDP starts the flow of a datagram. The stack calls it on Send's

@@ -20,6 +20,7 @@ import (
 	"net/netip"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
@@ -82,6 +83,8 @@ type Network struct {
 	udp    chan struct{} // a token a flow
 	done   sync.WaitGroup
 
+	halfOpen time.Duration // shorter in a test
+
 	droppedIn, refused atomic.Uint64
 
 	mu        sync.Mutex
@@ -96,7 +99,7 @@ func New(c Config) (*Network, error) {
 	n := &Network{
 		config: c, ctx: ctx, cancel: cancel,
 		tcp: make(chan struct{}, maxTCP), udp: make(chan struct{}, maxUDP),
-		closers: map[interface{ Close() error }]struct{}{},
+		closers: map[interface{ Close() error }]struct{}{}, halfOpen: halfOpen,
 	}
 	n.link = newLink()
 	if err := n.startStack(); err != nil {

@@ -103,6 +103,41 @@ func TestHTTPThroughGateway(t *testing.T) {
 	}
 }
 
+// TestHalfOpen: a client that has said all it has to say gets its answer to
+// the end, however long that takes, as long as something passes.
+func TestHalfOpen(t *testing.T) {
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	const pieces, patience = 8, 400 * time.Millisecond
+	go func() {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		io.ReadAll(c) // until the client's end
+		for range pieces {
+			c.Write([]byte("x"))
+			time.Sleep(patience / 4)
+		}
+	}()
+	n := start(t, Config{})
+	n.halfOpen = patience
+	g := newGuest(t, n, false)
+	c, err := g.dial(within(t), Gateway, uint16(l.Addr().(*net.TCPAddr).Port))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.(halfCloser).CloseWrite()
+	if got, err := io.ReadAll(c); len(got) != pieces || err != nil {
+		t.Errorf("got %d bytes of %d, %v", len(got), pieces, err)
+	}
+}
+
 func TestRefused(t *testing.T) {
 	n := start(t, Config{})
 	g := newGuest(t, n, false)
