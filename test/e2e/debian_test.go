@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -52,9 +53,11 @@ var built = sync.OnceValues(func() (string, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err
 	}
-	l, err := lock.Try(filepath.Join(cache, "data.lock"))
+	ctx, cancel := context.WithTimeout(context.Background(), buildLimit)
+	defer cancel()
+	l, err := lock.Wait(ctx, filepath.Join(cache, "data.lock")) // another test may be building it
 	if err != nil {
-		return "", fmt.Errorf("another test builds the image: %w", err)
+		return "", err
 	}
 	defer l.Unlock()
 	if err := removeOthers(cache, filepath.Base(dir)); err != nil {
@@ -65,10 +68,8 @@ var built = sync.OnceValues(func() (string, error) {
 	if cmd.Run() == nil {
 		return dir, nil
 	}
-	build := exec.Command(program, "image", "build", debian)
+	build := exec.CommandContext(ctx, program, "image", "build", debian)
 	build.Env = cmd.Env
-	kill := time.AfterFunc(buildLimit, func() { build.Process.Kill() })
-	defer kill.Stop()
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("XDG_DATA_HOME=%s bin/doppel image build %s: %w\n%s", dir, debian, err, out)
 	}
