@@ -18,8 +18,8 @@ import (
 // entry and exit, SUM and a change of satp thus only select another context,
 // and flushing an address space is giving it a new number.
 const (
-	tlbSize      = 512
-	fetchTLBSize = 256
+	tlbSize      = 1024
+	fetchTLBSize = 1024
 	jumpSize     = 4096
 	maxSpaces    = 64 // space numbers, from 1
 	pageMask     = memory.PageSize - 1

@@ -77,15 +77,16 @@ func (v *VCPU) Noted(pc uint64) { v.jumpPages.add(pc) }
 // FPReady tells that mstatus.FS is Dirty.
 func (v *VCPU) FPReady() bool { return v.fpReady }
 
-// Locate finds where the code at the virtual address pc is, if that is known
-// without a page walk.
-func (v *VCPU) Locate(pc uint64) (gpa memory.GPA, host unsafe.Pointer, global, ok bool) {
-	e := &v.fetches[pc>>memory.PageShift%fetchTLBSize]
-	if e.tag != pc&^pageMask|v.fetchCtx {
-		return 0, nil, false, false
+// Locate finds where the code at the virtual address pc is, and whether in a
+// global page, if that is known without a page walk.
+func (v *VCPU) Locate(pc uint64) (gpa memory.GPA, global, ok bool) {
+	if e := &v.fetches[pc>>memory.PageShift%fetchTLBSize]; e.tag == pc&^pageMask|v.fetchCtx {
+		return e.gpa | memory.GPA(pc&pageMask), e.global, true
 	}
-	off := pc & pageMask
-	return e.gpa | memory.GPA(off), unsafe.Add(e.page, off), e.global, true
+	if e := &v.jumps[jumpIndex(pc)]; e.pc == pc && (e.key == v.jumpKey || e.key == v.globalKey) {
+		return e.blk.gpa, e.key == v.globalKey, true
+	}
+	return 0, false, false
 }
 
 // Block is decoded code that does not change.

@@ -36,7 +36,9 @@ func (v *VCPU) run() {
 func (v *VCPU) native(b *block) (end bool) {
 	h := &v.h
 	v.fresh()
-	v.note(h.PC, b)
+	if _, global, ok := v.in.Locate(h.PC); ok {
+		v.note(h.PC, b, global)
+	}
 	code := b.code
 	v.page = h.PC &^ pageMask
 	for {
@@ -52,6 +54,7 @@ func (v *VCPU) native(b *block) (end bool) {
 			v.stats.Slow++
 			b = v.code.blocks[v.id>>8]
 			pc := v.page | uint64(b.start)
+			v.stats.SlowOps[b.Insts[v.id&0xff].Op]++
 			switch v.in.Execute(b.Block, int(v.id&0xff), pc, left+int64(len(b.Insts))) {
 			case interp.Next:
 				code = uintptr(v.resume)
@@ -106,7 +109,9 @@ func (v *VCPU) sync(left int64) {
 func (v *VCPU) fresh() {
 	if g := v.in.Generation(); g != v.generation {
 		v.generation = g
-		v.jumps = [jumpEntries]jumpEntry{}
+		if !v.code.advance(g, &v.stats) {
+			v.jumps = [jumpEntries]jumpEntry{}
+		}
 	}
 	key, global := v.in.JumpKeys()
 	v.keys = [2]uint64{key, key}
@@ -121,36 +126,26 @@ func jumpIndex(pc uint64) uint64 { return pc >> 1 % jumpEntries }
 // known to be there without a page walk.
 func (v *VCPU) find(pc uint64) *block {
 	v.fresh()
-	gpa, _, _, ok := v.in.Locate(pc)
+	gpa, global, ok := v.in.Locate(pc)
 	if !ok {
 		return nil
 	}
-	p := v.code.page(gpa, v.generation, &v.stats)
-	if p == nil {
-		return nil
-	}
-	b := p.blocks[uint16(gpa&pageMask)]
+	b := v.code.find(gpa, v.generation, &v.stats)
 	if b != nil {
-		v.note(pc, b)
+		v.note(pc, b, global)
 	}
 	return b
 }
 
 // note puts b, which is at pc, into the jump cache.
-func (v *VCPU) note(pc uint64, b *block) {
-	_, _, global, ok := v.in.Locate(pc)
-	if !ok {
-		return
-	}
+func (v *VCPU) note(pc uint64, b *block, global bool) {
 	key := v.keys[pc>>63]
-	if pc>>63 != 0 && v.global && !global {
-		if _, g := v.in.JumpKeys(); g != key || key != v.keys[0] {
-			// Not a kernel that marks its pages global.
-			v.global = false
-			v.jumps = [jumpEntries]jumpEntry{}
-			v.fresh()
-			key = v.keys[1]
-		}
+	if pc>>63 != 0 && !global && key != v.keys[0] {
+		// Not a kernel that marks its pages global.
+		v.global = false
+		v.jumps = [jumpEntries]jumpEntry{}
+		v.fresh()
+		key = v.keys[1]
 	}
 	v.jumps[jumpIndex(pc)] = jumpEntry{pc: pc, key: key, code: b.code}
 	v.in.Noted(pc)
@@ -159,13 +154,11 @@ func (v *VCPU) note(pc uint64, b *block) {
 // blockAt returns the code of the block at gpa, translated if need be, or nil
 // if it cannot be.
 func (v *VCPU) blockAt(gpa memory.GPA, host unsafe.Pointer) *block {
-	generation := v.in.Generation()
-	p := v.code.page(gpa, generation, &v.stats)
-	if p != nil {
-		if b := p.blocks[uint16(gpa&pageMask)]; b != nil {
-			return b
-		}
+	v.fresh()
+	if b := v.code.find(gpa, v.generation, &v.stats); b != nil {
+		return b
 	}
+	p := v.code.pages[gpa>>memory.PageShift]
 	src := v.in.Decode(gpa, host)
 	if src == nil {
 		return nil
@@ -185,11 +178,13 @@ func (v *VCPU) blockAt(gpa memory.GPA, host unsafe.Pointer) *block {
 		}
 	}
 	if p == nil {
-		p = &codePage{generation: generation, blocks: make(map[uint16]*block)}
+		p = &codePage{generation: v.generation, blocks: make(map[uint16]*block)}
 		v.code.pages[gpa>>memory.PageShift] = p
+		v.code.active = append(v.code.active, p)
 	}
 	b.page = p
 	p.blocks[b.start] = b
+	p.list = append(p.list, b)
 	at := v.code.end
 	copy(v.code.mem.Bytes[at:], made.Bytes)
 	b.code = v.code.mem.Exec + uintptr(at)

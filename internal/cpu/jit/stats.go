@@ -2,7 +2,13 @@
 
 package jit
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"doppel/internal/riscv"
+)
 
 // Stats counts what a VCPU's translator has done.
 type Stats struct {
@@ -15,11 +21,25 @@ type Stats struct {
 	Lookups   uint64 // jumps that missed the jump cache
 	Slices    uint64 // ends of slices
 	Cold      uint64 // times that the interpreter took over
+	SlowOps   [riscv.NumOps]uint64
 }
 
 func (s Stats) String() string {
-	return fmt.Sprintf("%d blocks, %d bytes, %d evictions, %d stale pages; exits: slow %d, link %d, lookup %d, slice %d, cold %d",
+	var sb strings.Builder
+	fmt.Fprintf(&sb, "%d blocks, %d bytes, %d evictions, %d stale pages; exits: slow %d, link %d, lookup %d, slice %d, cold %d; slow:",
 		s.Blocks, s.Bytes, s.Evictions, s.Stale, s.Slow, s.Links, s.Lookups, s.Slices, s.Cold)
+	ops := make([]riscv.Op, riscv.NumOps)
+	for i := range ops {
+		ops[i] = riscv.Op(i)
+	}
+	slices.SortFunc(ops, func(a, b riscv.Op) int { return int(int64(s.SlowOps[b]) - int64(s.SlowOps[a])) })
+	const most = 12
+	for _, op := range ops[:most] {
+		if s.SlowOps[op] != 0 {
+			fmt.Fprintf(&sb, " %s %d", op, s.SlowOps[op])
+		}
+	}
+	return sb.String()
 }
 
 // Stats is the counts so far. The VCPU is not running.
