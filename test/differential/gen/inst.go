@@ -168,7 +168,7 @@ func (g *Generator) operands(op riscv.Op) {
 		i.Rs2 = 1
 	}
 	if op == riscv.ORI && i.Rd == 0 { // may be a prefetch
-		i.Rd = 10
+		i.Rd = g.temp(0)
 	}
 	g.emit(i)
 	if g.cfg.Keep != nil && g.cfg.Keep(i) {
