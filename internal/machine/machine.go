@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"doppel/internal/board"
@@ -50,9 +51,11 @@ type Machine struct {
 	gate    *gate
 	budget  uint64
 
-	events chan event // from the guest to the control loop
+	events chan event  // from the guest to the control loop
+	asked  atomic.Bool // an event is on its way, and not obeyed yet
 
 	mu     sync.Mutex
+	obeyed sync.Cond // asked was cleared, or the machine has ended
 	status Status
 	done   chan struct{} // closed when the machine is stopped
 	result Result
@@ -96,6 +99,7 @@ func New(cfg Config) (*Machine, error) {
 		cfg: cfg, mem: &memory.Space{}, clock: clock.NewHost(), entropy: cfg.Entropy, gate: newGate(),
 		console: newConsole(cfg.Console), budget: runBudget, events: make(chan event, 1), done: make(chan struct{}),
 	}
+	m.obeyed.L = &m.mu
 	if m.entropy == nil {
 		m.entropy = entropy.Host{}
 	}
@@ -194,6 +198,7 @@ func (m *Machine) Run(ctx context.Context) (Result, error) {
 func (m *Machine) post(e event) {
 	select {
 	case m.events <- e:
+		m.asked.Store(true) // before this vCPU parks, so before anybody obeys
 		m.gate.raise()
 		m.kickAll()
 	default:
@@ -205,9 +210,19 @@ func (m *Machine) fail(err error) { m.post(event{err: err}) }
 // hold stops vCPUs, then workers, then time; the lock is held. Afterwards
 // nothing changes the machine's state.
 func (m *Machine) hold() {
+	m.park()
+	m.still()
+}
+
+// park stops the vCPUs.
+func (m *Machine) park() {
 	m.gate.raise()
 	m.kickAll()
 	m.gate.wait()
+}
+
+// still stops workers and time.
+func (m *Machine) still() {
 	for _, w := range m.workers {
 		w.Pause()
 	}
@@ -224,18 +239,22 @@ func (m *Machine) let() {
 }
 
 // Pause stops the machine between two instructions, with no access to a
-// device under way.
+// device under way. What the guest has asked for before (a reset, its end)
+// comes first: the request is no part of the state.
 func (m *Machine) Pause() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	was := m.status
-	if err := m.change(actPause); err != nil {
-		return err
+	for m.status == Running {
+		m.park()
+		if !m.asked.Load() {
+			m.still()
+			break
+		}
+		for m.asked.Load() && m.status == Running {
+			m.obeyed.Wait()
+		}
 	}
-	if was == Running {
-		m.hold()
-	}
-	return nil
+	return m.change(actPause)
 }
 
 // Resume lets a paused machine go on.
@@ -295,6 +314,8 @@ func (m *Machine) dropEvents() {
 		}
 	default:
 	}
+	m.asked.Store(len(m.events) != 0)
+	m.obeyed.Broadcast()
 }
 
 // stop ends the guest. The first result counts.
@@ -312,6 +333,7 @@ func (m *Machine) stop(r Result, err error) {
 	m.console.flush(flushLimit)
 	m.result, m.err = r, err
 	close(m.done)
+	m.obeyed.Broadcast()
 }
 
 // flushLimit bounds the wait for a host that does not read the console.
