@@ -197,10 +197,11 @@ func hashFile(t *testing.T, path string) string {
 	return fmt.Sprintf("%x", h.Sum(nil))
 }
 
-// login logs in as root and changes to a shell without line editing.
-func login(s *session) {
+// login logs in as root on a terminal and changes to a shell without line
+// editing.
+func login(s *session, tty string) {
 	s.t.Helper()
-	s.expect("login: ", systemUp)
+	s.match(regexp.MustCompile(`Debian GNU/Linux 13 \S+ `+tty+`\s+\S+ login: `), systemUp)
 	s.send("root\n")
 	s.expect("root@", kernelUp)
 	// The shell asks for the terminal's attributes before its first prompt.
@@ -227,14 +228,14 @@ func TestDebian(t *testing.T) {
 	}
 	before := []string{hashFile(t, readOnly), hashFile(t, ephemeral)}
 	port := freePort(t)
-	s := start(t, options{env: []string{"XDG_DATA_HOME=" + store}}, "run", debian, "--cpus", "2", "--memory", "512M",
+	s := start(t, options{large: true, env: []string{"XDG_DATA_HOME=" + store}}, "run", debian, "--cpus", "2", "--memory", "512M",
 		"--disk", data, "--disk", readOnly+",ro", "--disk", ephemeral+",ephemeral", "--publish", fmt.Sprintf("%d:7777", port))
 	begin := time.Now()
 	stage := func(name string, fn func(*session)) {
 		fn(s)
 		t.Logf("%4.0f s, %4.0f s of processor: %s", time.Since(begin).Seconds(), processorTime(s).Seconds(), name)
 	}
-	stage("login", login)
+	stage("login", func(s *session) { login(s, "ttyS0") })
 	stage("system", debianSystem)
 	stage("network", debianNetwork)
 	stage("apt", debianApt)
@@ -449,8 +450,8 @@ func TestDebianFourHarts(t *testing.T) {
 		t.Fatal(disk, err)
 	}
 	before := hashFile(t, disk[0])
-	s := start(t, options{env: []string{"XDG_DATA_HOME=" + store}}, "run", debian, "--cpus", "4", "--ephemeral", "--memory", "1G", "--append", "console=hvc0")
-	login(s)
+	s := start(t, options{large: true, env: []string{"XDG_DATA_HOME=" + store}}, "run", debian, "--cpus", "4", "--ephemeral", "--memory", "1G", "--append", "console=hvc0")
+	login(s, "hvc0")
 	if got := s.must("nproc", soon); got != "4\n" {
 		s.fail("nproc: %q", got)
 	}
@@ -463,7 +464,7 @@ func TestDebianFourHarts(t *testing.T) {
 	checkDmesg(s, s.must("dmesg", soon))
 	s.send("reboot\n")
 	s.expect("Linux version", systemUp)
-	login(s)
+	login(s, "hvc0")
 	s.must("test -s /root/written", soon) // a reboot is not the end of the machine
 	s.send("poweroff\n")
 	s.wait(0, systemUp)

@@ -26,14 +26,34 @@ const (
 )
 
 // machines limits how many run at once; a session gives its place back when
-// the program ends.
-var machines = make(chan struct{}, 2)
+// the program ends. One that is large takes all places.
+var (
+	machines = make(chan struct{}, maxMachines)
+	entering sync.Mutex // so that two do not hold half of the places each
+)
+
+const maxMachines = 2
+
+func enter(places int) {
+	entering.Lock()
+	defer entering.Unlock()
+	for range places {
+		machines <- struct{}{}
+	}
+}
+
+func leave(places int) {
+	for range places {
+		<-machines
+	}
+}
 
 // options say how the program is started.
 type options struct {
 	env    []string // added to the test's own
 	tty    bool     // on a terminal, with standard error on it too
 	unread bool     // nobody reads standard output
+	large  bool     // too much work for the host to run beside others
 }
 
 // session is a run of the program and what came of it.
@@ -58,9 +78,12 @@ type session struct {
 // start starts the program; it is killed when the test ends.
 func start(t testing.TB, o options, args ...string) *session {
 	t.Helper()
-	machines <- struct{}{}
-	s := &session{t: t, args: args, env: o.env, changed: make(chan struct{}), cmd: exec.Command(program, args...)}
+	s := &session{t: t, args: args, env: o.env, places: 1, changed: make(chan struct{}), cmd: exec.Command(program, args...)}
 	s.cmd.Env = append(os.Environ(), o.env...)
+	if o.large {
+		s.places = maxMachines
+	}
+	enter(s.places)
 	if o.tty {
 		s.startTTY()
 	} else {
@@ -124,7 +147,7 @@ func (s *session) startTTY() {
 // for what is still in it; it ends by itself only when nobody has it open.
 func (s *session) reap(read <-chan struct{}) {
 	s.cmd.Wait()
-	<-machines
+	leave(s.places)
 	if read != nil {
 		select {
 		case <-read:

@@ -78,8 +78,8 @@ func TestStateOfLinux(t *testing.T) {
 			var out output
 			cfg := doppel.Config{Kernel: f.Kernel, Initrd: initrd, Append: console, Memory: 128 << 20, CPUs: cpus,
 				Disks: []doppel.Disk{{Path: disk}}, Net: "user", Console: doppel.WriteOnly(&out)}
-			machines <- struct{}{}
-			defer func() { <-machines }()
+			enter(1)
+			defer leave(1)
 			saves, saved := 0, []byte(nil)
 			deadline := time.Now().Add(systemUp)
 			for done := false; !done; {
