@@ -9,6 +9,7 @@ import (
 	"doppel/internal/cpu/jit/amd64"
 	"doppel/internal/cpu/jit/lower"
 	"doppel/internal/memory"
+	"doppel/internal/riscv"
 )
 
 const pageMask = memory.PageSize - 1
@@ -47,7 +48,15 @@ func (v *VCPU) native(b *block) (end bool) {
 		reserve := max(left-slice, 0)
 		v.left = uint64(left - reserve)
 	resume:
+		v.fpOn = 0
+		if v.in.FPReady() && h.FRM == uint8(riscv.RNE) {
+			v.fpOn = 1
+		}
 		enter(v.code.enterRoutine(), v.base, code)
+		if v.fpUsed != 0 {
+			h.FFlags |= guestFlags(v.mxcsr)
+			v.fpUsed = 0
+		}
 		left = reserve + int64(v.left)
 		switch v.reason {
 		case amd64.ExitSlow:
@@ -97,6 +106,13 @@ func (v *VCPU) native(b *block) (end bool) {
 		code = b.code
 		v.page = h.PC &^ pageMask
 	}
+}
+
+// guestFlags is what MXCSR's sticky flags are in fflags (unpriv §21.2): NV, DZ,
+// OF, UF, NX, from the top. The host has them the other way round, and one for
+// denormal operands.
+func guestFlags(mxcsr uint32) uint32 {
+	return mxcsr&1<<4 | mxcsr>>2&1<<3 | mxcsr>>3&1<<2 | mxcsr>>4&1<<1 | mxcsr>>5&1
 }
 
 // sync makes the hart's PC and count those that code has left with.

@@ -167,17 +167,16 @@ type side struct {
 // Emitter makes code. It is used by one goroutine.
 type Emitter struct {
 	asm
-	l       *Layout
-	r       *Routines
-	at      int // address of the block's code, from that of the Routines
-	id      int32
-	slows   []stub
-	sides   []side
-	colds   []func() // other code out of line
-	links   []Link
-	fpReady bool // floating point has been found to be on
-	cur     *ir.Inst
-	blk     *ir.Block
+	l     *Layout
+	r     *Routines
+	at    int // address of the block's code, from that of the Routines
+	id    int32
+	slows []stub
+	sides []side
+	colds []func() // other code out of line
+	links []Link
+	cur   *ir.Inst
+	blk   *ir.Block
 }
 
 // NewEmitter makes an Emitter for code that lies behind the routines.
@@ -191,7 +190,7 @@ const MaxBlocks = 1 << 23
 // plus their index.
 func (e *Emitter) Emit(b *ir.Block, at int, id int) Code {
 	e.buf, e.slows, e.sides, e.colds, e.links = e.buf[:0], e.slows[:0], e.sides[:0], e.colds[:0], e.links[:0]
-	e.at, e.id, e.blk, e.fpReady = at, int32(id)<<8, b, false
+	e.at, e.id, e.blk = at, int32(id)<<8, b
 	e.aluRI(aluSub, true, budget, int32(b.Count))
 	short := e.jcc(ccS)
 	for i := range b.Insts {

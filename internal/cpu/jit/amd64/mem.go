@@ -133,6 +133,3 @@ func (e *Emitter) cmpxchg(w bool) {
 	e.byte(0xf0)
 	e.rm(op{code: 0x0fb1, w: w}, RCX, at(RDX, 0))
 }
-
-// float is not done inline yet.
-func (e *Emitter) float(*ir.Inst) bool { return false }
