@@ -58,13 +58,14 @@ type options struct {
 
 // session is a run of the program and what came of it.
 type session struct {
-	t     testing.TB
-	args  []string
-	env   []string
-	cmd   *exec.Cmd
-	in    io.WriteCloser
-	tty   *os.File      // our side of the terminal, nil without one
-	modes terminalModes // as they were before the start
+	t      testing.TB
+	args   []string
+	env    []string
+	cmd    *exec.Cmd
+	in     io.WriteCloser
+	places int           // of machines
+	tty    *os.File      // our side of the terminal, nil without one
+	modes  terminalModes // as they were before the start
 
 	mu       sync.Mutex
 	changed  chan struct{} // closed and replaced when out or ended change
