@@ -116,19 +116,20 @@ func (h *Hub) takeOutput(cancel func() bool) []byte {
 	return p
 }
 
-// pump writes output to w until the hub is closed, w fails or cancel holds.
-func (h *Hub) pump(w io.Writer, cancel func() bool) {
+// pump writes output to w until the hub is closed, w fails (the error is then
+// w's) or cancel holds.
+func (h *Hub) pump(w io.Writer, cancel func() bool) error {
 	for {
 		p := h.takeOutput(cancel)
 		if p == nil {
-			return
+			return nil
 		}
 		if _, err := w.Write(p); err != nil {
 			h.mu.Lock()
 			h.writing = false
 			h.changed.Broadcast()
 			h.mu.Unlock()
-			return
+			return err
 		}
 	}
 }

@@ -19,7 +19,7 @@ type Console interface {
 type Options struct {
 	In, Out *os.File  // stdio's streams; os.Stdin and os.Stdout if nil
 	Notices io.Writer // where help and names are printed; os.Stderr if nil
-	Quit    func()    // called once when the user types Ctrl-A x
+	Quit    func()    // called when the user types Ctrl-A x, or nobody reads stdio's output any more
 }
 
 func (o *Options) fill() {

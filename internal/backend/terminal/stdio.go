@@ -23,6 +23,7 @@ type stdio struct {
 	o       Options
 	raw     *term.State // what to restore, nil if input is no terminal
 	signals chan os.Signal
+	broken  chan os.Signal // takes SIGPIPE, which would end the program
 	stop    chan struct{}
 	wake    [2]int // a pipe: its closing ends the reader
 	once    sync.Once
@@ -31,7 +32,7 @@ type stdio struct {
 }
 
 func openStdio(o Options) (Console, error) {
-	s := &stdio{Hub: newHub(0), o: o, signals: make(chan os.Signal, 4), stop: make(chan struct{})}
+	s := &stdio{Hub: newHub(0), o: o, signals: make(chan os.Signal, 4), broken: make(chan os.Signal, 1), stop: make(chan struct{})}
 	if err := unix.Pipe2(s.wake[:], unix.O_CLOEXEC); err != nil {
 		s.Hub.close()
 		return nil, fmt.Errorf("console stdio: %w", err)
@@ -49,10 +50,17 @@ func openStdio(o Options) (Console, error) {
 		s.measure()
 		go s.watch()
 	}
+	// A write to a pipe without a reader then fails, and the rest is put in
+	// order: the terminal that is our input, the disks.
+	signal.Notify(s.broken, syscall.SIGPIPE)
 	// Not waited for: a write to a pipe that nobody reads has no end.
 	go func() {
-		s.pump(o.Out, func() bool { return false })
-		s.setDiscard(true) // the reader went away: the guest goes on
+		err := s.pump(o.Out, func() bool { return false })
+		s.setDiscard(true)
+		if errors.Is(err, syscall.EPIPE) {
+			s.restore()
+			o.Quit() // the reader went away, as head does: who would end us?
+		}
 	}()
 	s.reading.Go(s.read)
 	return s, nil
@@ -134,6 +142,7 @@ func (s *stdio) Close() error {
 	s.flush(lastWords)
 	s.closed.Do(func() {
 		signal.Stop(s.signals)
+		signal.Stop(s.broken)
 		close(s.stop)
 		unix.Close(s.wake[1])
 		s.Hub.close()

@@ -111,6 +111,31 @@ func TestPipes(t *testing.T) {
 	}
 }
 
+// A reader of the output that goes away ends the program in good order.
+func TestStdioBrokenPipe(t *testing.T) {
+	inR, _, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	outR, outW, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	quit := make(chan struct{})
+	c, err := Open("stdio", Options{In: inR, Out: outW, Quit: func() { close(quit) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	outR.Close()
+	io.WriteString(c, "anybody?")
+	select {
+	case <-quit:
+	case <-time.After(10 * time.Second):
+		t.Error("nobody is told")
+	}
+}
+
 // A terminal is raw while the console is open, and as before afterwards.
 func TestStdioTerminal(t *testing.T) {
 	master, slave, err := pty.Open()
