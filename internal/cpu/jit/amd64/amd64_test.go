@@ -1,0 +1,201 @@
+package amd64
+
+import (
+	"encoding/hex"
+	"fmt"
+	"strings"
+	"testing"
+
+	"golang.org/x/arch/x86/x86asm"
+
+	"doppel/internal/cpu/jit/ir"
+)
+
+// decode disassembles one instruction that must have exactly these bytes.
+func decode(t *testing.T, code []byte) string {
+	t.Helper()
+	in, err := x86asm.Decode(code, 64)
+	if err != nil || in.Len != len(code) {
+		t.Errorf("% x: length %d of %d, %v", code, in.Len, len(code), err)
+		return ""
+	}
+	return strings.ToLower(x86asm.IntelSyntax(in, 0, nil))
+}
+
+var registers = []Reg{RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11, R12, R13, R14, R15}
+
+var names32 = []string{"eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi", "r8d", "r9d", "r10d", "r11d", "r12d", "r13d", "r14d", "r15d"}
+
+func name(r Reg, w bool) string {
+	if w {
+		return r.String()
+	}
+	return names32[r]
+}
+
+// TestRegisters decodes the forms with two registers, in all combinations.
+func TestRegisters(t *testing.T) {
+	for _, d := range registers {
+		for _, s := range registers {
+			for _, w := range []bool{false, true} {
+				for o := aluAdd; o <= aluCmp; o++ {
+					var a asm
+					a.aluRR(o, w, d, s)
+					if got, want := decode(t, a.buf), fmt.Sprintf("%v %s, %s", o, name(d, w), name(s, w)); got != want {
+						t.Errorf("% x is %q, want %q", a.buf, got, want)
+					}
+				}
+				for _, n := range []int32{1, -128, 127, 128, -129, 1<<31 - 1} {
+					var a asm
+					a.aluRI(aluAnd, w, d, n)
+					if got := decode(t, a.buf); !strings.HasPrefix(got, "and "+name(d, w)+", ") {
+						t.Errorf("% x is %q", a.buf, got)
+					}
+				}
+			}
+			for _, c := range []struct {
+				emit func(*asm)
+				want string
+			}{
+				{func(a *asm) { a.movsxd(d, s) }, "movsxd " + d.String() + ", " + names32[s]},
+				{func(a *asm) { a.mov32RR(d, s) }, "mov " + names32[d] + ", " + names32[s]},
+				{func(a *asm) { a.rr(wide(0x0faf), d, s) }, "imul " + d.String() + ", " + s.String()},
+				{func(a *asm) { a.rr(wide(0x85), s, d) }, "test " + d.String() + ", " + s.String()},
+				{func(a *asm) { a.rr(wide(0x0f45), d, s) }, "cmovnz " + d.String() + ", " + s.String()},
+				{func(a *asm) { a.rr(op{code: 0x0fbd, prefix: 0xf3, w: true}, d, s) }, "lzcnt " + d.String() + ", " + s.String()},
+				{func(a *asm) { a.rr(op{code: 0x0fbc, prefix: 0xf3}, d, s) }, "tzcnt " + names32[d] + ", " + names32[s]},
+				{func(a *asm) { a.rr(op{code: 0x0fb8, prefix: 0xf3, w: true}, d, s) }, "popcnt " + d.String() + ", " + s.String()},
+			} {
+				var a asm
+				c.emit(&a)
+				if got := decode(t, a.buf); got != c.want {
+					t.Errorf("% x is %q, want %q", a.buf, got, c.want)
+				}
+			}
+		}
+	}
+}
+
+// TestMemory decodes all addressing forms.
+func TestMemory(t *testing.T) {
+	for _, base := range registers {
+		for _, index := range registers {
+			for _, disp := range []int32{0, 1, -128, 127, 128, -4096, 1<<31 - 1} {
+				for scale := range uint8(4) {
+					var a asm
+					a.movRM(R9, mem{base, index, scale, disp})
+					in, err := x86asm.Decode(a.buf, 64)
+					if err != nil || in.Len != len(a.buf) {
+						t.Fatalf("% x: %v", a.buf, err)
+					}
+					m, ok := in.Args[1].(x86asm.Mem)
+					wantIndex, wantScale := x86asm.RAX+x86asm.Reg(index), uint8(1)<<scale
+					if index == RSP {
+						wantIndex, wantScale = 0, m.Scale
+					}
+					if !ok || m.Base != x86asm.RAX+x86asm.Reg(base) || m.Index != wantIndex || m.Scale != wantScale || int32(m.Disp) != disp {
+						t.Errorf("% x is %v, want base %v index %v<<%d %+d", a.buf, in, base, index, scale, disp)
+					}
+				}
+			}
+		}
+	}
+}
+
+// TestVector compares what the disassembler does not know with GNU as.
+func TestVector(t *testing.T) {
+	l := &Layout{}
+	for _, c := range []struct {
+		op   ir.Op
+		size uint8
+		want string
+	}{
+		{ir.FMAdd, 8, "c4e2f1a9c2"}, {ir.FMSub, 8, "c4e2f1abc2"}, {ir.FNMSub, 8, "c4e2f1adc2"}, {ir.FNMAdd, 8, "c4e2f1afc2"},
+		{ir.FMAdd, 4, "c4e271a9c2"}, {ir.FNMAdd, 4, "c4e271afc2"},
+	} {
+		e := NewEmitter(l, NewRoutines(l))
+		code := e.Emit(&ir.Block{Count: 1, Insts: []ir.Inst{{Op: c.op, Size: c.size, Dst: 32, A: 32, B: 32, C: 32}}}, 0, 0)
+		if got := hex.EncodeToString(code.Bytes); !strings.Contains(got, c.want) {
+			t.Errorf("%v.%d: %s does not hold %s", c.op, c.size, got, c.want)
+		}
+	}
+}
+
+// sample is a block of every Op with registers of all kinds: mapped ones, those
+// in memory, x0, and the same one twice.
+func sample() []ir.Inst {
+	var all []ir.Inst
+	regs := []ir.Reg{0, 1, 8, 10, 15, 31}
+	for o := ir.Nop; o <= ir.FToF; o++ {
+		if o == ir.Jump || o == ir.JumpReg || o == ir.FMAdd || o == ir.FMSub || o == ir.FNMAdd || o == ir.FNMSub {
+			continue // at the end, and what x86asm does not know
+		}
+		for _, f := range []ir.Flags{0, ir.Word, ir.Immediate, ir.Word | ir.Immediate, ir.Signed, ir.Truncate, ir.Truncate | ir.Word} {
+			for _, size := range []uint8{4, 8} {
+				for i, d := range regs {
+					in := ir.Inst{Op: o, Flags: f, Size: size, Dst: d, A: regs[(i+1)%6], B: regs[(i+2)%6], Imm: 3, Target: 64}
+					if o >= ir.FAdd {
+						in.Dst, in.A, in.B = 32+d, 32+in.A, 32+in.B
+					}
+					switch o {
+					case ir.FLoad, ir.FStore, ir.FFromX, ir.FFromI, ir.FFromU:
+						in.A &= 31
+					case ir.FToX, ir.FToI, ir.FToU, ir.FEq, ir.FLt, ir.FLe:
+						in.Dst &= 31
+					}
+					all = append(all, in)
+					in.A = in.Dst&31 | in.A&32
+					all = append(all, in)
+					in.B = in.Dst&31 | in.B&32
+					all = append(all, in)
+				}
+			}
+		}
+	}
+	return all
+}
+
+// TestDecodes: all that is emitted is made of instructions, its jumps stay in
+// the block or lead to a routine, and what it writes, other than through an
+// address that a TLB has translated into RAX or RDX, is at a place that the
+// Layout names.
+func TestDecodes(t *testing.T) {
+	l := &Layout{X: -128, F: 128, FFlags: 400, Loads: 0x10000, Stores: 0x20000, TLBEntries: 1024, DataContext: 0x30000, Jumps: 0x40000,
+		JumpEntries: 4096, JumpKeys: 0x31000, Left: 0x32000, Base: 0x32008, PC: 0x32010, Resume: 0x32018, ID: 0x32020, Reason: 0x32024,
+		FPOn: 0x32028, FPUsed: 0x3202c, MXCSR: 0x32030, MXCSRClean: 0x32034}
+	r := NewRoutines(l)
+	routines := map[int]bool{r.Enter: true, r.slow: true, r.link: true, r.look: true, r.short: true}
+	e := NewEmitter(l, r)
+	const at = 0x1000
+	for _, in := range sample() {
+		b := &ir.Block{Start: 32, Count: 2, Insts: []ir.Inst{in, {Op: ir.JumpReg, A: 1, Index: 1}}}
+		code := e.Emit(b, at, 5)
+		starts := map[int]bool{}
+		var targets []int
+		for pc := 0; pc < len(code.Bytes); {
+			x, err := x86asm.Decode(code.Bytes[pc:], 64)
+			if err != nil {
+				t.Fatalf("%v: at %d of % x: %v", in, pc, code.Bytes, err)
+			}
+			starts[pc] = true
+			if rel, ok := x.Args[0].(x86asm.Rel); ok {
+				targets = append(targets, pc+x.Len+int(rel))
+			}
+			if m, ok := x.Args[0].(x86asm.Mem); ok && x.Op != x86asm.JMP && x.Op != x86asm.CMP && x.Op != x86asm.LDMXCSR {
+				d := int32(m.Disp)
+				inState := m.Base == x86asm.R15 && m.Index == 0 && (d >= l.X && d < l.X+256 || d >= l.F && d < l.F+256 || d == l.FPUsed)
+				translated := (m.Base == x86asm.RAX || m.Base == x86asm.RDX) && m.Index == 0 && d == 0
+				barrier := m.Base == x86asm.RSP && x.Op == x86asm.OR && x.Args[1] == x86asm.Imm(0)
+				if !inState && !translated && !barrier {
+					t.Errorf("%v: writes %v", in, x)
+				}
+			}
+			pc += x.Len
+		}
+		for _, to := range targets {
+			if !starts[to] && !routines[to+at] {
+				t.Errorf("%v: a jump leads to %d, where no instruction starts", in, to)
+			}
+		}
+	}
+}

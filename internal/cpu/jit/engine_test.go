@@ -1,0 +1,144 @@
+//go:build linux && amd64
+
+package jit
+
+import (
+	"runtime"
+	"testing"
+	"time"
+
+	"doppel/internal/cpu"
+	"doppel/internal/cpu/cputest"
+	"doppel/internal/riscv/hart"
+)
+
+func machineOf(t *testing.T, o Options, src string, mo cputest.Options) (*cputest.Machine, *VCPU) {
+	t.Helper()
+	m := cputest.NewMachine(t, engineOf(o), src, mo)
+	return m, m.CPUs[0].(*VCPU)
+}
+
+func run(t *testing.T, v *VCPU, n uint64) {
+	t.Helper()
+	if e := v.Run(n); e.Reason != cpu.ExitBudget {
+		t.Fatalf("exit %v (%v) at pc %#x, mcause %#x", e.Reason, e.Err, v.h.PC, v.h.CSR.Mcause)
+	}
+}
+
+// rewriting is code that changes an instruction of each of two pages in every
+// round of a loop, and counts in a1 how often it saw what it had not written.
+const rewriting = `
+	la s0, one
+	la s1, two
+	li s2, 0x00150513	# addi a0, a0, 1
+	li s3, 0x00250513	# addi a0, a0, 2
+	li a1, 0
+	li a2, 0
+loop:	sw s2, 0(s0)
+	sw s3, 0(s1)
+	fence.i
+	li a0, 0
+	jal ra, one
+	jal ra, two
+	li t0, 3
+	beq a0, t0, 1f
+	addi a1, a1, 1
+1:	sw s3, 0(s0)
+	sw s2, 0(s1)
+	fence.i
+	li a0, 0
+	jal ra, one
+	jal ra, one
+	jal ra, two
+	li t0, 5
+	beq a0, t0, 1f
+	addi a1, a1, 1
+1:	addi a2, a2, 1
+	j loop
+	.balign 4096
+	nop
+one:	nop
+	ret
+	.balign 4096
+	nop
+two:	nop
+	ret
+`
+
+// TestRewriting: code that rewrites code in other pages in a loop always runs
+// what it has written, and the code cache empties itself when that fills it.
+func TestRewriting(t *testing.T) {
+	m, v := machineOf(t, Options{Threshold: -1, CodeBytes: 64 << 10}, rewriting, cputest.Options{})
+	var before, after runtime.MemStats
+	for round := range 60 {
+		run(t, v, 100_000)
+		if round == 9 {
+			runtime.GC()
+			runtime.ReadMemStats(&before)
+		}
+	}
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	h := m.Hart()
+	if h.X[11] != 0 || h.X[12] < 100_000 {
+		t.Errorf("%d wrong of %d rounds", h.X[11], h.X[12])
+	}
+	if v.stats.Evictions < 100 || v.stats.Stale < 1000 {
+		t.Errorf("this test shows nothing: %v", v.stats)
+	}
+	if after.HeapAlloc > before.HeapAlloc+1<<20 {
+		t.Errorf("the heap grew from %d to %d bytes in %d evictions", before.HeapAlloc, after.HeapAlloc, v.stats.Evictions)
+	}
+}
+
+// TestCollector: while all vCPUs spin in generated code, the garbage collector
+// goes on.
+func TestCollector(t *testing.T) {
+	const harts = 2
+	m := cputest.NewMachine(t, engineOf(Options{}), "loop: addi a1, a1, 1\nj loop\n", cputest.Options{Harts: harts})
+	done := make(chan cpu.Exit, harts)
+	for _, c := range m.CPUs {
+		go func() { done <- c.Run(1 << 60) }()
+	}
+	var worst time.Duration
+	for range 50 {
+		start := time.Now()
+		runtime.GC()
+		worst = max(worst, time.Since(start))
+	}
+	for _, c := range m.CPUs {
+		c.Kick()
+	}
+	for range harts {
+		if e := <-done; e.Reason != cpu.ExitKicked {
+			t.Errorf("exit %v", e.Reason)
+		}
+	}
+	// On a busy host the collector waits for a processor; without slices it
+	// would wait for ever.
+	if worst > 5*time.Second {
+		t.Errorf("a collection took %v", worst)
+	}
+	t.Logf("the longest collection took %v", worst)
+	for _, c := range m.CPUs {
+		if v := c.(*VCPU); v.stats.Slices == 0 {
+			t.Errorf("not translated: %v", v.stats)
+		}
+	}
+}
+
+// TestEngineChange: an engine goes on where another has stopped.
+func TestEngineChange(t *testing.T) {
+	m, v := machineOf(t, Options{}, "loop: addi a1, a1, 1\naddi a2, a2, 3\nj loop\n", cputest.Options{})
+	run(t, v, 100_001)
+	other, err := New(hart.Config{ID: 0, Memory: m.Mem, Clock: m.Clock}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	other.h.State = v.h.State
+	other.h.Refresh()
+	run(t, other, 100_001)
+	if x := other.h.X; x[11] != 66668 || x[12] != 3*66667 {
+		t.Errorf("a1 %d, a2 %d", x[11], x[12])
+	}
+}
