@@ -143,12 +143,18 @@ func (o Outcome) String() string { return [...]string{"next", "jump", "end"}[o] 
 func (v *VCPU) Execute(b *Block, i int, pc uint64, left int64) Outcome {
 	h := v.h
 	in := &b.code()[i]
+	gen, key, global := v.gen, v.jumpKey, v.globalKey
 	h.PC = pc + uint64(in.off)
 	h.Instret = uint64(v.mark - left + int64(in.n))
 	switch v.slow(&b.block, in) {
 	case slowNext:
 		return Next
 	case slowJump:
+		v.refresh()
+		if h.PC == pc+uint64(in.next().off) && h.Attention.Load() == 0 &&
+			v.gen == gen && v.jumpKey == key && v.globalKey == global {
+			return Next // nothing has changed that leads elsewhere
+		}
 		h.Instret++
 	case slowTrap:
 		v.mark--

@@ -136,7 +136,8 @@ func (v *VCPU) fresh() {
 	}
 }
 
-func jumpIndex(pc uint64) uint64 { return pc >> 1 % jumpEntries }
+// jumpIndex is also in amd64's lookup.
+func jumpIndex(pc uint64) uint64 { return (pc ^ pc>>12) >> 1 % jumpEntries }
 
 // find returns the block at the virtual address pc, if there is one and it is
 // known to be there without a page walk.

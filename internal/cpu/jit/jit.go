@@ -41,7 +41,7 @@ const (
 	// threshold is how often a block is interpreted first.
 	threshold = 24
 
-	jumpEntries      = 4096
+	jumpEntries      = 8192
 	defaultCodeBytes = 32 << 20
 )
 

@@ -267,6 +267,8 @@ func (e *Emitter) goTo(target int32, direct bool, from int) {
 func (e *Emitter) lookup() {
 	entry := func(off int32) mem { return mem{state, RCX, 0, e.l.Jumps + off} }
 	e.mov32RR(RCX, RAX)
+	e.shiftRI(shr, false, RCX, 12)
+	e.aluRR(aluXor, false, RCX, RAX)
 	e.shiftRI(shl, false, RCX, 4)
 	e.aluRI(aluAnd, false, RCX, (e.l.JumpEntries-1)<<5)
 	e.aluRM(aluCmp, true, RAX, entry(0))

@@ -22,15 +22,15 @@ func (e *Emitter) one(in *ir.Inst) {
 	case ir.Add:
 		e.add(in, word, imm)
 	case ir.Sub, ir.And, ir.Or, ir.Xor:
-		e.binary(in, map[ir.Op]alu{ir.Sub: aluSub, ir.And: aluAnd, ir.Or: aluOr, ir.Xor: aluXor}[in.Op], word, imm)
+		e.binary(in, [...]alu{aluSub, aluAnd, aluOr, aluXor}[in.Op-ir.Sub], word, imm)
 	case ir.AndNot, ir.OrNot, ir.XorNot:
 		e.get(RCX, in.B)
 		e.rr(wide(0xf7), 2, RCX) // not
 		e.get(RAX, in.A)
-		e.aluRR(map[ir.Op]alu{ir.AndNot: aluAnd, ir.OrNot: aluOr, ir.XorNot: aluXor}[in.Op], true, RAX, RCX)
+		e.aluRR([...]alu{aluAnd, aluOr, aluXor}[in.Op-ir.AndNot], true, RAX, RCX)
 		e.put(in.Dst, RAX)
 	case ir.Shl, ir.Shr, ir.Sar, ir.Rol, ir.Ror:
-		e.shift(in, map[ir.Op]shift{ir.Shl: shl, ir.Shr: shr, ir.Sar: sar, ir.Rol: rol, ir.Ror: ror}[in.Op], word, imm)
+		e.shift(in, [...]shift{shl, shr, sar, rol, ror}[in.Op-ir.Shl], word, imm)
 	case ir.Slt, ir.Sltu:
 		c := ccL
 		if in.Op == ir.Sltu {
@@ -45,7 +45,7 @@ func (e *Emitter) one(in *ir.Inst) {
 		e.get(RAX, in.A)
 		b := e.reg(in.B, RCX)
 		e.aluRR(aluCmp, true, RAX, b)
-		e.cmov(map[ir.Op]cond{ir.Min: ccG, ir.Max: ccL, ir.MinU: ccA, ir.MaxU: ccB}[in.Op], RAX, b)
+		e.cmov([...]cond{ccG, ccL, ccA, ccB}[in.Op-ir.Min], RAX, b)
 		e.put(in.Dst, RAX)
 	case ir.Mul, ir.MulH, ir.MulHSU, ir.MulHU:
 		e.mul(in, word)
@@ -82,17 +82,34 @@ func (e *Emitter) one(in *ir.Inst) {
 	case ir.Clz, ir.Ctz, ir.Popcnt:
 		a := e.reg(in.A, RAX)
 		d := e.dst(in.Dst)
-		code := map[ir.Op]uint32{ir.Clz: 0x0fbd, ir.Ctz: 0x0fbc, ir.Popcnt: 0x0fb8}[in.Op]
+		code := [...]uint32{0x0fbd, 0x0fbc, 0x0fb8}[in.Op-ir.Clz] // lzcnt, tzcnt, popcnt
 		e.rr(op{code: code, prefix: 0xf3, w: !word}, d, a)
 		e.put(in.Dst, d)
 	case ir.SextB, ir.SextH, ir.ZextH:
 		a := e.reg(in.A, RAX)
 		d := e.dst(in.Dst)
-		e.rr(map[ir.Op]op{ir.SextB: wide(0x0fbe), ir.SextH: wide(0x0fbf), ir.ZextH: {code: 0x0fb7}}[in.Op], d, a)
+		e.rr([...]op{wide(0x0fbe), wide(0x0fbf), {code: 0x0fb7}}[in.Op-ir.SextB], d, a)
 		e.put(in.Dst, d)
 	case ir.ByteSwap:
 		e.get(RAX, in.A)
 		e.byte(0x48, 0x0f, 0xc8) // bswap rax
+		e.put(in.Dst, RAX)
+	case ir.OrBytes:
+		// Adding 0x7f to the low seven bits of each byte carries into its top
+		// bit unless they are zero; the top bits then spread over the bytes.
+		e.get(RDX, in.A)
+		e.movRI(RCX, 0x7f7f_7f7f_7f7f_7f7f)
+		e.movRR(RAX, RDX)
+		e.aluRR(aluAnd, true, RAX, RCX)
+		e.aluRR(aluAdd, true, RAX, RCX)
+		e.aluRR(aluOr, true, RAX, RDX)
+		e.rr(wide(0xf7), 2, RCX) // not
+		e.aluRR(aluAnd, true, RAX, RCX)
+		e.movRR(RDX, RAX)
+		e.shiftRI(shr, true, RDX, 7)
+		e.movRR(RCX, RAX)
+		e.aluRR(aluSub, true, RAX, RDX)
+		e.aluRR(aluOr, true, RAX, RCX)
 		e.put(in.Dst, RAX)
 	case ir.Load:
 		e.load(in)
@@ -416,7 +433,13 @@ func (e *Emitter) bit(in *ir.Inst, imm bool) {
 		e.put(in.Dst, RAX)
 		return
 	}
-	n := map[ir.Op]Reg{ir.BitSet: 5, ir.BitClr: 6, ir.BitInv: 7}[in.Op] // bts, btr, btc
+	n := Reg(6) // btr
+	switch in.Op {
+	case ir.BitSet:
+		n = 5 // bts
+	case ir.BitInv:
+		n = 7 // btc
+	}
 	if imm {
 		e.rr(wide(0x0fba), n, RAX)
 		e.byte(uint8(in.Imm & 63))

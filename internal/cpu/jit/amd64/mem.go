@@ -90,8 +90,12 @@ func (e *Emitter) amo(in *ir.Inst) {
 	w := in.Size == 8
 	e.get(RAX, in.A)
 	miss := e.translate(e.l.Stores, in.Size)
-	loop := map[ir.Op]alu{ir.AmoAnd: aluAnd, ir.AmoOr: aluOr, ir.AmoXor: aluXor}
-	switch o, is := loop[in.Op]; {
+	is := ir.AmoAnd <= in.Op && in.Op <= ir.AmoXor
+	var o alu
+	if is {
+		o = [...]alu{aluAnd, aluOr, aluXor}[in.Op-ir.AmoAnd]
+	}
+	switch {
 	case is && in.Dst == 0:
 		b := e.reg(in.B, RCX)
 		e.byte(0xf0)

@@ -83,6 +83,7 @@ const (
 	SextH
 	ZextH
 	ByteSwap
+	OrBytes // every byte that is not zero is 0xff
 
 	// Memory: Size bytes at A + Imm.
 	Load  // to Dst, extended as Flags has Signed; Dst may be x0
@@ -137,7 +138,7 @@ const (
 var names = [...]string{"nop", "slow", "const", "pc", "add", "sub", "and", "or", "xor", "andn", "orn", "xorn", "shl", "shr", "sar",
 	"rol", "ror", "slt", "sltu", "min", "max", "minu", "maxu", "mul", "mulh", "mulhsu", "mulhu", "div", "divu", "rem", "remu",
 	"shladd", "zextadd", "zextshl", "bitclr", "bitext", "bitinv", "bitset", "zeroifz", "zeroifnz", "clz", "ctz", "popcnt",
-	"sextb", "sexth", "zexth", "bswap", "load", "store", "amoswap", "amoadd", "amoand", "amoor", "amoxor", "amocas", "lr", "sc",
+	"sextb", "sexth", "zexth", "bswap", "orbytes", "load", "store", "amoswap", "amoadd", "amoand", "amoor", "amoxor", "amocas", "lr", "sc",
 	"barrier", "branch", "jump", "jumpreg", "fadd", "fsub", "fmul", "fdiv", "fsqrt", "fmadd", "fmsub", "fnmsub",
 	"fnmadd", "fsgnj", "fsgnjn", "fsgnjx", "fmin", "fmax", "feq", "flt", "fle", "fload", "fstore", "ftox", "ffromx", "ftoi",
 	"ftou", "ffromi", "ffromu", "ftof"}

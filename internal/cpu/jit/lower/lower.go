@@ -82,6 +82,7 @@ var table = func() (t [riscv.NumOps]ir.Inst) {
 	reg(riscv.SEXT_H, ir.SextH, 0)
 	reg(riscv.ZEXT_H, ir.ZextH, 0)
 	reg(riscv.REV8, ir.ByteSwap, 0)
+	reg(riscv.ORC_B, ir.OrBytes, 0)
 	for i, to := range []ir.Op{ir.BitClr, ir.BitExt, ir.BitInv, ir.BitSet} {
 		reg(riscv.BCLR+2*riscv.Op(i), to, 0)
 		reg(riscv.BCLRI+2*riscv.Op(i), to, imm)
