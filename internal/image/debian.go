@@ -381,7 +381,11 @@ func writeDisk(ctx context.Context, t *tree.Tree, path string, size int64, p pro
 	if err != nil {
 		return fmt.Errorf("cannot make the disk: %w; free space", err)
 	}
-	task := p.Start("Writing the disk", t.Spool.Used(), progress.Bytes)
+	var total int64
+	if err := t.Walk(func(_ string, n *tree.Node) error { total += n.Data.Size; return nil }); err != nil {
+		return err
+	}
+	task := p.Start("Writing the disk", total, progress.Bytes)
 	err = ext4.Write(ctx, f, t, ext4.Options{Size: size, Label: "doppel", Progress: task.Advance})
 	if cerr := f.Close(); err == nil {
 		err = cerr

@@ -23,6 +23,8 @@ func guestFiles(t *tree.Tree, mirror, suite string) error {
 		{"etc/apt/apt.conf.d/90doppel", 0o644, "APT::Install-Recommends \"false\";\n"},
 		// The network daemon asks every kernel for wireless networks, which would load a large driver for nothing.
 		{"etc/modprobe.d/doppel.conf", 0o644, "# There is no wireless hardware; `modprobe cfg80211` still loads it by name.\nblacklist cfg80211\n"},
+		// A software processor under load is slow: systemd's 90 s would leave a machine without its console.
+		{"etc/systemd/system.conf.d/doppel.conf", 0o644, "[Manager]\nDefaultDeviceTimeoutSec=10min\nDefaultTimeoutStartSec=10min\n"},
 		{"etc/systemd/network/80-dhcp.network", 0o644, "[Match]\nType=ether\n\n[Network]\nDHCP=yes\nLinkLocalAddressing=ipv6\n\n" +
 			"[DHCPv4]\nClientIdentifier=mac\nUseDomains=yes\n"},
 		{"etc/systemd/system/doppel-resolv.path", 0o644, resolvPath},

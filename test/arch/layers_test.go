@@ -146,6 +146,7 @@ func TestFloorsCanFail(t *testing.T) {
 var special = map[string]map[string]string{
 	"raw system calls": {
 		"internal/platform":         "is their home",
+		"internal/cpu/cputest":      "the processor time of a thread, for benchmarks",
 		"internal/backend/terminal": "terminal modes, window size and signals",
 		"internal/backend/block":    "vectored positioned reads and writes, holes",
 		"internal/image":            "attributes of files that it imports",
