@@ -123,6 +123,9 @@ func (b *Block) Raw() []byte { return b.raw }
 // Host is where it is.
 func (b *Block) Host() unsafe.Pointer { return b.host }
 
+// Op is instruction i's, or one of the interpreter's own from riscv.NumOps on.
+func (b *Block) Op(i int) riscv.Op { return b.code()[i].op }
+
 // GPA is its physical address.
 func (b *Block) GPA() memory.GPA { return b.gpa }
 

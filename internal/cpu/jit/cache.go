@@ -29,9 +29,10 @@ type cache struct {
 	mem    *platform.CodeMemory
 	end    int
 	pages  map[memory.GPA]*codePage
-	blocks []*block         // by number
-	active []*codePage      // of the current generation
-	near   [nearSize]*block // by physical address
+	blocks []*block            // by number
+	active []*codePage         // of the current generation
+	near   [nearSize]nearBlock // by physical address
+	epoch  uint64              // of near: counts when what leads to blocks was forgotten
 }
 
 const (
@@ -39,22 +40,59 @@ const (
 	maxActive = 256 // pages that are compared at a fence.i
 )
 
-func (c *cache) nearAt(gpa memory.GPA) **block { return &c.near[(gpa>>1^gpa>>13)%nearSize] }
+type nearBlock struct {
+	gpa   memory.GPA
+	epoch uint64
+	b     *block
+}
+
+func (c *cache) nearAt(gpa memory.GPA) *nearBlock { return &c.near[(gpa>>1^gpa>>13)%nearSize] }
 
 type codePage struct {
 	generation uint64
-	dropped    bool
+	gpa        memory.GPA
 	blocks     map[uint16]*block // by offset in the page
 	list       []*block
+
+	// The page from lo to hi, where its blocks are, as it was when the last one
+	// was made: one comparison serves for all of them.
+	copy   [memory.PageSize]byte
+	lo, hi int
+	host   unsafe.Pointer
+}
+
+func (p *codePage) memory() []byte { return unsafe.Slice((*byte)(p.host), memory.PageSize)[p.lo:p.hi] }
+
+// add makes b one of the page's blocks.
+func (p *codePage) add(b *block) {
+	p.blocks[b.start] = b
+	p.list = append(p.list, b)
+	at := int(b.start)
+	p.lo, p.hi = min(p.lo, at), max(p.hi, at+len(b.Raw()))
+	p.snapshot()
+}
+
+// snapshot takes the blocks as they were translated, whatever memory says by
+// now, and what lies between them from memory.
+func (p *codePage) snapshot() {
+	copy(p.copy[p.lo:p.hi], p.memory())
+	for _, b := range p.list {
+		copy(p.copy[b.start:], b.Raw())
+	}
 }
 
 // same compares the page's blocks with memory.
 func (p *codePage) same() bool {
+	if bytes.Equal(p.copy[p.lo:p.hi], p.memory()) {
+		return true
+	}
+	// What has changed may lie between the blocks.
 	for _, b := range p.list {
 		if raw := b.Raw(); !bytes.Equal(raw, unsafe.Slice((*byte)(b.Host()), len(raw))) {
 			return false
 		}
 	}
+	p.snapshot()
 	return true
 }
 
@@ -62,6 +100,7 @@ func (p *codePage) same() bool {
 type block struct {
 	*interp.Block
 	code  uintptr
+	count int64  // of instructions
 	start uint16 // offset in the page
 	page  *codePage
 	links []amd64.Link // Patch is an offset in the code memory
@@ -79,7 +118,8 @@ func (c *cache) forget() {
 	clear(c.blocks)
 	c.blocks = c.blocks[:0]
 	c.active = nil
-	c.near = [nearSize]*block{}
+	c.near = [nearSize]nearBlock{}
+	c.epoch++
 }
 
 // advance begins a generation. It returns false if what leads to blocks is to
@@ -98,13 +138,13 @@ func (c *cache) advance(generation uint64, s *Stats) bool {
 	}
 	if !keep {
 		c.active = c.active[:0]
+		c.epoch++
 	}
 	return keep
 }
 
 func (c *cache) drop(p *codePage, s *Stats) {
-	p.dropped = true
-	delete(c.pages, p.list[0].GPA()>>memory.PageShift)
+	delete(c.pages, p.gpa>>memory.PageShift)
 	s.Stale++
 }
 
@@ -129,8 +169,8 @@ func (c *cache) page(gpa memory.GPA, generation uint64, s *Stats) *codePage {
 // find returns the block at gpa, if there is one.
 func (c *cache) find(gpa memory.GPA, generation uint64, s *Stats) *block {
 	near := c.nearAt(gpa)
-	if b := *near; b != nil && b.GPA() == gpa && b.page.generation == generation && !b.page.dropped {
-		return b
+	if near.gpa == gpa && near.epoch == c.epoch {
+		return near.b
 	}
 	p := c.page(gpa, generation, s)
 	if p == nil {
@@ -138,7 +178,7 @@ func (c *cache) find(gpa memory.GPA, generation uint64, s *Stats) *block {
 	}
 	b := p.blocks[uint16(gpa&pageMask)]
 	if b != nil {
-		*near = b
+		*near = nearBlock{gpa, c.epoch, b}
 	}
 	return b
 }

@@ -63,8 +63,10 @@ func (v *VCPU) native(b *block) (end bool) {
 			v.stats.Slow++
 			b = v.code.blocks[v.id>>8]
 			pc := v.page | uint64(b.start)
-			v.stats.SlowOps[b.Insts[v.id&0xff].Op]++
-			switch v.in.Execute(b.Block, int(v.id&0xff), pc, left+int64(len(b.Insts))) {
+			if op := b.Op(int(v.id & 0xff)); op < riscv.NumOps {
+				v.stats.SlowOps[op]++
+			}
+			switch v.in.Execute(b.Block, int(v.id&0xff), pc, left+b.count) {
 			case interp.Next:
 				code = uintptr(v.resume)
 				goto resume
@@ -180,7 +182,7 @@ func (v *VCPU) blockAt(gpa memory.GPA, host unsafe.Pointer) *block {
 	if src == nil {
 		return nil
 	}
-	b := &block{Block: src, start: uint16(gpa & pageMask)}
+	b := &block{Block: src, start: uint16(gpa & pageMask), count: int64(len(src.Insts))}
 	lower.Block(int32(b.start), src.Insts, &v.block)
 	made := v.emit.Emit(&v.block, v.code.end, len(v.code.blocks))
 	if v.code.end+len(made.Bytes) > len(v.code.mem.Bytes) || len(v.code.blocks)+1 >= amd64.MaxBlocks {
@@ -195,13 +197,13 @@ func (v *VCPU) blockAt(gpa memory.GPA, host unsafe.Pointer) *block {
 		}
 	}
 	if p == nil {
-		p = &codePage{generation: v.generation, blocks: make(map[uint16]*block)}
+		p = &codePage{generation: v.generation, blocks: make(map[uint16]*block), gpa: gpa, lo: memory.PageSize,
+			host: unsafe.Add(host, -int(gpa&pageMask))}
 		v.code.pages[gpa>>memory.PageShift] = p
 		v.code.active = append(v.code.active, p)
 	}
 	b.page = p
-	p.blocks[b.start] = b
-	p.list = append(p.list, b)
+	p.add(b)
 	at := v.code.end
 	copy(v.code.mem.Bytes[at:], made.Bytes)
 	b.code = v.code.mem.Exec + uintptr(at)
