@@ -18,7 +18,7 @@ import (
 // entry and exit, SUM and a change of satp thus only select another context,
 // and flushing an address space is giving it a new number.
 const (
-	tlbSize      = 1024
+	tlbSize      = 4096
 	fetchTLBSize = 1024
 	jumpSize     = 4096
 	maxSpaces    = 64 // space numbers, from 1

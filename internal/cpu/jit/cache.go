@@ -37,7 +37,7 @@ type cache struct {
 
 const (
 	nearSize  = 1 << 13
-	maxActive = 256 // pages that are compared at a fence.i
+	maxActive = 512 // pages that are compared at a fence.i
 )
 
 type nearBlock struct {
