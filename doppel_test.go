@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -31,10 +32,15 @@ func TestBadConfig(t *testing.T) {
 	odd := file(t, "odd", make([]byte, 1000))
 	text := file(t, "text", []byte("this is no kernel"))
 	empty := file(t, "empty", nil)
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for name, c := range map[string]struct {
 		cfg         Config
 		field, want string
 	}{
+		"kernel is a pipe":  {Config{Kernel: pipe}, "Kernel", "not a regular file"},
 		"no such kernel":    {Config{Kernel: "/nonexistent/Image"}, "Kernel", "no such file"},
 		"kernel is text":    {Config{Kernel: text}, "Kernel", "neither"},
 		"kernel is empty":   {Config{Kernel: empty}, "Kernel", "is empty"},

@@ -6,12 +6,14 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"syscall"
 )
 
 // readFile reads a kernel, an initrd or a firmware: no more than the guest
 // has memory for.
 func readFile(path string, memory uint64) ([]byte, error) {
-	f, err := os.Open(path)
+	// Not to hang on a named pipe; regular files do not mind.
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, errors.New("there is no such file")
