@@ -6,14 +6,16 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"syscall"
 )
 
 // readFile reads a kernel, an initrd or a firmware: no more than the guest
 // has memory for.
 func readFile(path string, memory uint64) ([]byte, error) {
-	// Not to hang on a named pipe; regular files do not mind.
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	// First, for to open a named pipe may take for ever.
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return nil, errors.New("is not a regular file")
+	}
+	f, err := os.Open(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, errors.New("there is no such file")
@@ -23,11 +25,6 @@ func readFile(path string, memory uint64) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	if info, err := f.Stat(); err != nil {
-		return nil, err
-	} else if !info.Mode().IsRegular() {
-		return nil, errors.New("is not a regular file")
-	}
 	data, err := io.ReadAll(io.LimitReader(f, int64(memory)+1))
 	switch {
 	case err != nil:
