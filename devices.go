@@ -16,14 +16,23 @@ import (
 	"doppel/internal/entropy"
 )
 
-// maxDisks leaves slots for network, console and entropy.
-const maxDisks = board.VirtioSlots - 3
+// maxDisks is how many slots network, console and entropy leave.
+func (cfg *Config) maxDisks() int {
+	n := board.VirtioSlots - 1
+	if cfg.Net == netUser {
+		n--
+	}
+	if cfg.virtioConsole() {
+		n--
+	}
+	return n
+}
 
 // devices opens the backends and makes the virtio devices: disks first, so
 // that the guest numbers them as Config does. All of it is undone on an error.
 func (cfg *Config) devices(source entropy.Source, failure *diskFailure) (models []virtio.Model, err error) {
-	if len(cfg.Disks) > maxDisks {
-		return nil, &ConfigError{Field: "Disks", Value: fmt.Sprint(len(cfg.Disks)), Reason: fmt.Sprintf("at most %d disks", maxDisks)}
+	if most := cfg.maxDisks(); len(cfg.Disks) > most {
+		return nil, &ConfigError{Field: "Disks", Value: fmt.Sprint(len(cfg.Disks)), Reason: fmt.Sprintf("at most %d disks fit beside the machine's other virtio devices", most)}
 	}
 	defer func() {
 		if err != nil {

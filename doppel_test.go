@@ -52,7 +52,7 @@ func TestBadConfig(t *testing.T) {
 		"no such disk":      {Config{Firmware: text, Disks: []Disk{{Path: "/nonexistent/disk"}}}, "Disk", "does not exist"},
 		"odd disk":          {Config{Firmware: text, Disks: []Disk{{Path: odd}}}, "Disk", "512"},
 		"disk twice":        {Config{Firmware: text, Disks: []Disk{{Path: disk}, {Path: disk}}}, "Disk", "use"},
-		"many disks":        {Config{Firmware: text, Disks: make([]Disk, 6)}, "Disks", "at most 5"},
+		"many disks":        {Config{Firmware: text, Net: "user", Disks: make([]Disk, 7)}, "Disks", "at most 6"},
 		"network":           {Config{Net: "bridge"}, "Net", "user or none"},
 		"publish alone":     {Config{Publish: []Publish{{Host: 1, Guest: 2}}}, "Publish", "user network"},
 		"engine":            {Config{Engine: "warp"}, "Engine", "auto, interp or jit"},

@@ -93,7 +93,7 @@ func (k *kernel) initrd(busybox []byte) ([]byte, error) {
 	}
 	var mods []initramfs.Module
 	for _, m := range order {
-		mods = append(mods, initramfs.Module{Name: m.Name, Data: kmod.Unsign(bodies[m.Name])})
+		mods = append(mods, initramfs.Module{Name: m.Name, Data: bodies[m.Name]})
 	}
 	return initramfs.Build(busybox, mods), nil
 }

@@ -154,24 +154,9 @@ func TestDepmod(t *testing.T) {
 	}
 }
 
-func TestUnsign(t *testing.T) {
-	signed := append([]byte("body"), "signature"...)
-	signed = append(signed, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 9)
-	signed = append(signed, signatureMagic...)
-	if got := Unsign(signed); string(got) != "body" {
-		t.Errorf("got %q", got)
-	}
-	for _, odd := range [][]byte{nil, []byte("body"), signatureMagic, append(bytes.Repeat([]byte{0xff}, 12), signatureMagic...)} {
-		if got := Unsign(odd); !bytes.Equal(got, odd) {
-			t.Errorf("%q became %q", odd, got)
-		}
-	}
-}
-
 func FuzzParse(f *testing.F) {
 	f.Add(elfModule("depends=a\x00softdep=pre: b\x00alias=c\x00"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		Unsign(data)
 		if m, err := Parse("x.ko", data); err == nil {
 			m.pre()
 			if _, err := Index([]*Module{m}, data, data); err != nil {
