@@ -20,7 +20,7 @@ const (
 	finisher = 0x10_0000
 	// kernelAt is where a supervisor-mode kernel starts.
 	kernelAt = bare.Base + 0x20_0000
-	limit    = 300_000_000 // a translator does many while a timer of the host expires
+	limit    = 5_000_000
 )
 
 // program is an assembled test.
