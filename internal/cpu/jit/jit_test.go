@@ -26,3 +26,11 @@ func TestContract(t *testing.T) {
 	t.Run("Eager", func(t *testing.T) { cputest.Run(t, engineOf(Options{Threshold: -1, CodeBytes: 1 << 20})) })
 	t.Run("Squeezed", func(t *testing.T) { cputest.Run(t, engineOf(Options{Threshold: -1, CodeBytes: 64 << 10})) })
 }
+
+// FuzzRun runs bytes as code, page tables and state.
+func FuzzRun(f *testing.F) {
+	f.Add(uint64(0), []byte{0x73, 0x00, 0x10, 0x00})
+	f.Fuzz(func(t *testing.T, seed uint64, code []byte) {
+		cputest.Hostile(t, engineOf(Options{Threshold: -1, CodeBytes: 64 << 10}), seed, code)
+	})
+}
