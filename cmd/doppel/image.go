@@ -80,18 +80,16 @@ unpacked here and configured inside a machine, as the last step.`,
 					o.Packages = append(o.Packages, p)
 				}
 			}
-			n, err := doppel.ParseSize(size)
-			if err != nil || n > 1<<50 {
-				return usageError{fmt.Errorf("--size %q: want a number with an optional K, M, G or T, such as 4G", size)}
+			var err error
+			if o.Size, err = diskSize(size); err != nil {
+				return err
 			}
-			o.Size = int64(n)
 			if o.Store, err = openStore(); err != nil {
 				return err
 			}
 			ctx, stop := interruptible(cmd)
 			defer stop()
-			img, err := buildDebian(ctx, o)
-			return announce(img, err)
+			return announce(buildDebian(ctx, o))
 		},
 	}
 	fl := cmd.Flags()
@@ -128,63 +126,57 @@ func configure(ctx context.Context, s *image.Staging) error {
 }
 
 func importCommand() *cobra.Command {
-	var o image.ImportOptions
-	var size string
-	cmd := &cobra.Command{
+	return makeCommand(&cobra.Command{
 		Use:   "import FILE|DIR|TAR|OCI-LAYOUT",
 		Short: "Make an image from a disk file, a folder, a tar archive or an OCI layout",
 		Long: `Make an image from a raw disk file, a folder, a tar archive (plain, or compressed
-with gzip, xz or zstd) or an OCI layout. An image without a kernel boots the
+with gzip, bzip2, xz or zstd) or an OCI layout. An image without a kernel boots the
 default one, taken from Debian's package on first use.`,
 		Example: `  doppel image import rootfs.tar.xz
   doppel image import ./layout --name web`,
 		Args: arguments(1, 1, "one path"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return makeImage(cmd, size, func(ctx context.Context, s *store.Store, n int64) (*store.Image, error) {
-				o.Store, o.Size, o.Progress = s, n, newProgress()
-				return image.Import(ctx, args[0], o)
-			})
-		},
-	}
-	cmd.Flags().StringVar(&o.Name, "name", "", "`NAME` of the image (default: from the path)")
-	cmd.Flags().StringVar(&size, "size", "4G", "`SIZE` of the disk; the file is sparse")
-	return cmd
+	}, image.Import)
 }
 
 func pullCommand() *cobra.Command {
-	var o image.ImportOptions
-	var size string
-	cmd := &cobra.Command{
-		Use:     "pull OCI-REFERENCE",
-		Short:   "Make an image from a container image of a registry",
-		Long:    `Make an image from a container image of a registry. It boots the default kernel, and a small init runs the image's entry point as its configuration says.`,
+	return makeCommand(&cobra.Command{
+		Use:   "pull OCI-REFERENCE",
+		Short: "Make an image from a container image of a registry",
+		Long: `Make an image from a container image of a registry. It boots the default kernel,
+and a small init runs the image's entry point as its configuration says.`,
 		Example: `  doppel image pull REGISTRY/NAME:TAG --name web`,
 		Args:    arguments(1, 1, "one reference"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return makeImage(cmd, size, func(ctx context.Context, s *store.Store, n int64) (*store.Image, error) {
-				o.Store, o.Size, o.Progress = s, n, newProgress()
-				return image.Pull(ctx, args[0], o)
-			})
-		},
-	}
-	cmd.Flags().StringVar(&o.Name, "name", "", "`NAME` of the image (default: the reference)")
+	}, image.Pull)
+}
+
+// makeCommand completes a command that makes an image from its one argument.
+func makeCommand(cmd *cobra.Command, do func(context.Context, string, image.ImportOptions) (*store.Image, error)) *cobra.Command {
+	var o image.ImportOptions
+	var size string
+	cmd.Flags().StringVar(&o.Name, "name", "", "`NAME` of the image (default: from the argument)")
 	cmd.Flags().StringVar(&size, "size", "4G", "`SIZE` of the disk; the file is sparse")
+	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
+		if o.Size, err = diskSize(size); err != nil {
+			return err
+		}
+		if o.Store, err = openStore(); err != nil {
+			return err
+		}
+		o.Progress = newProgress()
+		ctx, stop := interruptible(cmd)
+		defer stop()
+		return announce(do(ctx, args[0], o))
+	}
 	return cmd
 }
 
-// makeImage is what import and pull share.
-func makeImage(cmd *cobra.Command, size string, do func(context.Context, *store.Store, int64) (*store.Image, error)) error {
-	n, err := doppel.ParseSize(size)
+// diskSize reads the flag --size.
+func diskSize(s string) (int64, error) {
+	n, err := doppel.ParseSize(s)
 	if err != nil || n > 1<<50 {
-		return usageError{fmt.Errorf("--size %q: want a number with an optional K, M, G or T, such as 4G", size)}
+		return 0, usageError{fmt.Errorf("--size %q: want a number with an optional K, M, G or T, such as 4G", s)}
 	}
-	s, err := openStore()
-	if err != nil {
-		return err
-	}
-	ctx, stop := interruptible(cmd)
-	defer stop()
-	return announce(do(ctx, s, int64(n)))
+	return int64(n), nil
 }
 
 func announce(img *store.Image, err error) error {
