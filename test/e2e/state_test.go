@@ -8,7 +8,6 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -44,24 +43,6 @@ echo "work is done"
 poweroff -f
 `
 
-// output is a console that a test reads.
-type output struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.String()
-}
-
 // A Linux that is saved at random points, and goes on in a fresh machine each
 // time, comes to the same end as one that nobody touched.
 func TestStateOfLinux(t *testing.T) {
@@ -75,7 +56,7 @@ func TestStateOfLinux(t *testing.T) {
 			random := rand.New(rand.NewPCG(seed, 0))
 			disk := filepath.Join(t.TempDir(), "disk.raw")
 			writeFile(t, disk, make([]byte, 2<<20))
-			var out output
+			var out guest.Output
 			cfg := doppel.Config{Kernel: f.Kernel, Initrd: initrd, Append: console, Memory: 128 << 20, CPUs: cpus,
 				Disks: []doppel.Disk{{Path: disk}}, Net: "user", Console: doppel.WriteOnly(&out)}
 			enter(1)

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -42,24 +41,6 @@ echo "all done"
 poweroff -f
 `
 
-// output is a console that tests look into.
-type output struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.String()
-}
-
 const limit = 5 * time.Minute
 
 // TestMove boots Linux and moves it again and again.
@@ -72,7 +53,7 @@ func TestMove(t *testing.T) {
 			if err := os.WriteFile(disk, make([]byte, 8<<20), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			out := &output{}
+			out := &guest.Output{}
 			moves := move(t, doppel.Config{
 				Kernel: f.Kernel, Initrd: f.WriteInitramfs(t, work), Append: "console=ttyS0 panic=-1", CPUs: cpus,
 				Memory: 256 << 20, Disks: []doppel.Disk{{Path: disk}}, Console: doppel.WriteOnly(out),
@@ -98,7 +79,7 @@ func check(t *testing.T, text string, cpus int) {
 }
 
 // move runs cfg to its end and moves it on the way; it returns how often.
-func move(t *testing.T, cfg doppel.Config, out *output) (moves int) {
+func move(t *testing.T, cfg doppel.Config, out *guest.Output) (moves int) {
 	t.Helper()
 	seed := rand.Uint64()
 	rnd := rand.New(rand.NewPCG(seed, 0))

@@ -6,6 +6,7 @@ import (
 
 	"doppel/internal/riscv"
 	"doppel/test/bare"
+	"doppel/test/differential/repeat"
 )
 
 // flipped is an encoding that is nearly an instruction and to us is none.
@@ -42,10 +43,10 @@ func TestIllegalAgainstQEMU(t *testing.T) {
 	if err := m.store(setupAt, setup); err != nil {
 		t.Fatal(err)
 	}
-	r := rand.New(rand.NewPCG(seed(t), 1))
+	r := rand.New(rand.NewPCG(repeat.Seed(t), 1))
 	e := newEngine(t, bare.Engines[0])
 	failures := 0
-	for range count(t) / 2 {
+	for range repeat.Count(t, 3000, 300) / 2 {
 		raw := flipped(r)
 		p := (&known{mode: riscv.Machine, status: riscv.MstatusFS, csrs: map[riscv.CSR]uint64{riscv.CSRMenvcfg: 0xf0}}).build()
 		p.units = [][]uint32{{raw}}

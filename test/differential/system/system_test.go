@@ -1,45 +1,13 @@
 package system
 
 import (
-	"os"
-	"strconv"
 	"testing"
-	"time"
 
 	"doppel/internal/riscv"
 	"doppel/test/bare"
+	"doppel/test/differential/repeat"
 	"doppel/test/oracle"
 )
-
-// seed is the seed of this run: the one that DOPPEL_SEED gives, or a new one.
-func seed(t *testing.T) uint64 {
-	s := uint64(time.Now().UnixNano())
-	if text := os.Getenv("DOPPEL_SEED"); text != "" {
-		v, err := strconv.ParseUint(text, 0, 64)
-		if err != nil {
-			t.Fatalf("DOPPEL_SEED: %v", err)
-		}
-		s = v
-	}
-	t.Logf("DOPPEL_SEED=%d repeats this run", s)
-	return s
-}
-
-// count is how many programs a run compares; DOPPEL_PROGRAMS asks for more.
-func count(t *testing.T) int {
-	n := 3000
-	if testing.Short() {
-		n = 300
-	}
-	if text := os.Getenv("DOPPEL_PROGRAMS"); text != "" {
-		v, err := strconv.Atoi(text)
-		if err != nil || v < 1 {
-			t.Fatalf("DOPPEL_PROGRAMS: %q is not a number from 1", text)
-		}
-		n = v
-	}
-	return n
-}
 
 // qemu finds a full-system QEMU that has what the programs use, or skips.
 func qemu(t *testing.T) *oracle.QEMU {
@@ -69,8 +37,8 @@ func TestAgainstQEMU(t *testing.T) {
 	for _, e := range bare.Engines {
 		engines = append(engines, newEngine(t, e))
 	}
-	g := newGenerator(seed(t))
-	for i := range count(t) {
+	g := newGenerator(repeat.Seed(t))
+	for i := range repeat.Count(t, 3000, 300) {
 		p := g.next()
 		want, err := m.execute(p)
 		if err != nil {

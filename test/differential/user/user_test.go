@@ -3,48 +3,16 @@ package user
 import (
 	"encoding/binary"
 	"fmt"
-	"os"
-	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"doppel/internal/riscv"
 	"doppel/internal/riscv/asm"
 	"doppel/test/bare"
 	"doppel/test/differential/gen"
+	"doppel/test/differential/repeat"
 	"doppel/test/oracle"
 )
-
-// seed is the seed of this run: the one that DOPPEL_SEED gives, or a new one.
-func seed(t *testing.T) uint64 {
-	s := uint64(time.Now().UnixNano())
-	if text := os.Getenv("DOPPEL_SEED"); text != "" {
-		v, err := strconv.ParseUint(text, 0, 64)
-		if err != nil {
-			t.Fatalf("DOPPEL_SEED: %v", err)
-		}
-		s = v
-	}
-	t.Logf("DOPPEL_SEED=%d repeats this run", s)
-	return s
-}
-
-// count is how many programs a run compares; DOPPEL_PROGRAMS asks for more.
-func count(t *testing.T) int {
-	n := 4000
-	if testing.Short() {
-		n = 500
-	}
-	if text := os.Getenv("DOPPEL_PROGRAMS"); text != "" {
-		v, err := strconv.Atoi(text)
-		if err != nil || v < 1 {
-			t.Fatalf("DOPPEL_PROGRAMS: %q is not a number from 1", text)
-		}
-		n = v
-	}
-	return n
-}
 
 // qemu finds user-mode QEMU, or skips the test.
 func qemu(t *testing.T) *oracle.QEMU {
@@ -58,10 +26,10 @@ func qemu(t *testing.T) *oracle.QEMU {
 func TestAgainstQEMU(t *testing.T) {
 	q := qemu(t)
 	t.Logf("comparing with user-mode %v", q)
-	s := seed(t)
+	s := repeat.Seed(t)
 	g := gen.New(s, gen.Config{Scratch: scratchAt, Has: has(q), Avoid: avoid(q), Keep: keep(q), Length: 24})
 	const batch = 1000
-	for first, n := 0, count(t); first < n; first += batch {
+	for first, n := 0, repeat.Count(t, 4000, 500); first < n; first += batch {
 		var programs []*gen.Program
 		for range min(batch, n-first) {
 			programs = append(programs, g.Next())
@@ -169,7 +137,7 @@ func TestFlaws(t *testing.T) {
 // Any division of the run into slices gives the same states, also if the
 // processor is saved and another restored between them.
 func TestSlices(t *testing.T) {
-	g := gen.New(seed(t), gen.Config{Scratch: scratchAt, Has: func(riscv.Extension) bool { return true }, Length: 24})
+	g := gen.New(repeat.Seed(t), gen.Config{Scratch: scratchAt, Has: func(riscv.Extension) bool { return true }, Length: 24})
 	var programs []*gen.Program
 	for range 60 {
 		programs = append(programs, g.Next())
