@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"doppel/internal/device"
+	"doppel/internal/machine"
 )
 
 // Config describes a machine. The zero value, with defaults filled in, is a
@@ -77,13 +78,7 @@ func (p Publish) String() string {
 
 // ConfigError says what is wrong with a Config: the field, its value, and what
 // to do.
-type ConfigError struct {
-	Field, Value, Reason string
-}
-
-func (e *ConfigError) Error() string {
-	return fmt.Sprintf("%s %q: %s", e.Field, e.Value, e.Reason)
-}
+type ConfigError = machine.ConfigError
 
 // ParseSize reads a number of bytes with an optional suffix K, M, G or T
 // (powers of 1024), such as "512M".
@@ -106,7 +101,7 @@ func ParseDisk(s string) (Disk, error) {
 	path, options, _ := strings.Cut(s, ",")
 	d := Disk{Path: path}
 	if path == "" {
-		return d, &ConfigError{"disk", s, "no file is named; want FILE[,ro][,ephemeral]"}
+		return d, &ConfigError{Field: "disk", Value: s, Reason: "no file is named; want FILE[,ro][,ephemeral]"}
 	}
 	for _, o := range strings.Split(options, ",") {
 		switch o {
@@ -116,11 +111,11 @@ func ParseDisk(s string) (Disk, error) {
 		case "ephemeral":
 			d.Ephemeral = true
 		default:
-			return d, &ConfigError{"disk", s, fmt.Sprintf("unknown option %q; want ro or ephemeral", o)}
+			return d, &ConfigError{Field: "disk", Value: s, Reason: fmt.Sprintf("unknown option %q; want ro or ephemeral", o)}
 		}
 	}
 	if d.ReadOnly && d.Ephemeral {
-		return d, &ConfigError{"disk", s, "ro and ephemeral exclude each other"}
+		return d, &ConfigError{Field: "disk", Value: s, Reason: "ro and ephemeral exclude each other"}
 	}
 	return d, nil
 }
@@ -129,7 +124,7 @@ func ParseDisk(s string) (Disk, error) {
 // brackets.
 func ParsePublish(s string) (Publish, error) {
 	bad := func(reason string) (Publish, error) {
-		return Publish{}, &ConfigError{"publish", s, reason + "; want [ADDR:]HOST:GUEST[/udp], such as 8080:80"}
+		return Publish{}, &ConfigError{Field: "publish", Value: s, Reason: reason + "; want [ADDR:]HOST:GUEST[/udp], such as 8080:80"}
 	}
 	ports, proto, _ := strings.Cut(s, "/")
 	var p Publish

@@ -86,18 +86,9 @@ func New(cfg Config) (*Machine, error) {
 	}
 	m, err := machine.New(*mc)
 	if err != nil {
-		return nil, configError(err)
+		return nil, err
 	}
 	return &Machine{m, disks}, nil
-}
-
-// configError turns the machine's kind of error into the package's.
-func configError(err error) error {
-	var e *machine.ConfigError
-	if errors.As(err, &e) {
-		return &ConfigError{e.Field, e.Value, e.Why}
-	}
-	return err
 }
 
 // machine translates what is not a device.

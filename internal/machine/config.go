@@ -65,13 +65,13 @@ type Config struct {
 
 // ConfigError says which value of a configuration cannot be.
 type ConfigError struct {
-	Field string
-	Value string
-	Why   string // what is allowed
+	Field  string
+	Value  string
+	Reason string // what is allowed, or what to do
 }
 
 func (e *ConfigError) Error() string {
-	return fmt.Sprintf("%s %s: %s", e.Field, e.Value, e.Why)
+	return fmt.Sprintf("%s %q: %s", e.Field, e.Value, e.Reason)
 }
 
 func (c *Config) validate() error {
