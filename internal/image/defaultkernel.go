@@ -71,7 +71,7 @@ func DefaultKernel(ctx context.Context, o KernelOptions) (*Kernel, error) {
 }
 
 // initrdFormat is part of the name of the version file: a cached initrd of another build of Doppel is made again.
-const initrdFormat = "version-3"
+const initrdFormat = "version-4"
 
 func openKernel(dir string) *Kernel {
 	version, err := os.ReadFile(filepath.Join(dir, initrdFormat))

@@ -24,7 +24,7 @@ var applets = []string{"[", "cat", "chmod", "chroot", "cp", "devmem", "echo", "h
 func Build(busybox []byte, modules []Module) []byte {
 	files := []File{
 		{Name: "bin", Mode: Dir | 0o755}, {Name: "dev", Mode: Dir | 0o755}, {Name: "proc", Mode: Dir | 0o755},
-		{Name: "sys", Mode: Dir | 0o755}, {Name: "run", Mode: Dir | 0o755}, {Name: "root", Mode: Dir | 0o755}, {Name: "modules", Mode: Dir | 0o755},
+		{Name: "sys", Mode: Dir | 0o755}, {Name: "run", Mode: Dir | 0o755}, {Name: "sysroot", Mode: Dir | 0o755}, {Name: "modules", Mode: Dir | 0o755},
 		{Name: "dev/console", Mode: Char | 0o600, Major: 5, Minor: 1},
 		{Name: "dev/null", Mode: Char | 0o666, Major: 1, Minor: 3},
 		{Name: "bin/busybox", Mode: Regular | 0o755, Data: busybox},

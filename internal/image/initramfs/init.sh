@@ -33,14 +33,14 @@ until [ -b "$root" ]; do
 	[ "$tries" -gt 300 ] && fail "there is no disk $root; attach the image's disk first or name another with root="
 	sleep 0.1
 done
-mount -t "$type" -o "$mode" "$root" /root || fail "cannot mount $root as $type; check the disk"
+mount -t "$type" -o "$mode" "$root" /sysroot || fail "cannot mount $root as $type; check the disk"
 
 if [ -r /entry ]; then
 	. /entry # a container image: start its entry point instead of an init
 fi
 
-mount --move /dev /root/dev 2>/dev/null || mount -t devtmpfs dev /root/dev
+mount --move /dev /sysroot/dev 2>/dev/null || mount -t devtmpfs dev /sysroot/dev
 umount /sys
 umount /proc
-exec switch_root /root "$init"
+exec switch_root /sysroot "$init"
 fail "cannot start $init"
