@@ -72,8 +72,11 @@ var mapped = [...]struct {
 	host  Reg
 }{{2, RBX}, {8, RSI}, {10, RDI}, {11, R8}, {12, R9}, {13, R10}, {14, R11}, {15, R12}, {9, R13}}
 
-// home is the host register of each guest register, or noHome.
-var home = func() (t [32]Reg) {
+// homes says in which host register each guest register is, or noHome.
+type homes [32]Reg
+
+// mappedHomes are those of mapped.
+var mappedHomes = func() (t homes) {
 	for i := range t {
 		t[i] = noHome
 	}
@@ -167,6 +170,7 @@ type side struct {
 // Emitter makes code. It is used by one goroutine.
 type Emitter struct {
 	asm
+	home  homes
 	l     *Layout
 	r     *Routines
 	at    int // address of the block's code, from that of the Routines
@@ -180,7 +184,7 @@ type Emitter struct {
 }
 
 // NewEmitter makes an Emitter for code that lies behind the routines.
-func NewEmitter(l *Layout, r *Routines) *Emitter { return &Emitter{l: l, r: r} }
+func NewEmitter(l *Layout, r *Routines) *Emitter { return &Emitter{home: mappedHomes, l: l, r: r} }
 
 // MaxBlocks is how many blocks can be told apart.
 const MaxBlocks = 1 << 23

@@ -152,7 +152,7 @@ func (e *Emitter) one(in *ir.Inst) {
 
 // reg is the host register that holds r: its home, or else tmp.
 func (e *Emitter) reg(r ir.Reg, tmp Reg) Reg {
-	if h := home[r]; h != noHome {
+	if h := e.home[r]; h != noHome {
 		return h
 	}
 	e.get(tmp, r)
@@ -161,7 +161,7 @@ func (e *Emitter) reg(r ir.Reg, tmp Reg) Reg {
 
 // get copies r.
 func (e *Emitter) get(dst Reg, r ir.Reg) {
-	switch h := home[r]; {
+	switch h := e.home[r]; {
 	case r == 0:
 		e.movRI(dst, 0)
 	case h != noHome:
@@ -173,7 +173,7 @@ func (e *Emitter) get(dst Reg, r ir.Reg) {
 
 // get32 copies the low half of r and clears the upper half.
 func (e *Emitter) get32(dst Reg, r ir.Reg) {
-	switch h := home[r]; {
+	switch h := e.home[r]; {
 	case r == 0:
 		e.movRI(dst, 0)
 	case h != noHome:
@@ -187,7 +187,7 @@ func (e *Emitter) get32(dst Reg, r ir.Reg) {
 func (e *Emitter) dst(r ir.Reg) Reg { return e.dst2(r, RAX) }
 
 func (e *Emitter) dst2(r ir.Reg, tmp Reg) Reg {
-	if h := home[r]; h != noHome {
+	if h := e.home[r]; h != noHome {
 		return h
 	}
 	return tmp
@@ -195,7 +195,7 @@ func (e *Emitter) dst2(r ir.Reg, tmp Reg) Reg {
 
 // put makes r what d holds.
 func (e *Emitter) put(r ir.Reg, d Reg) {
-	switch h := home[r]; {
+	switch h := e.home[r]; {
 	case r == 0:
 	case h != noHome:
 		e.movRR(h, d)
@@ -205,7 +205,7 @@ func (e *Emitter) put(r ir.Reg, d Reg) {
 }
 
 func (e *Emitter) setConst(r ir.Reg, v int64) {
-	if home[r] == noHome && v == int64(int32(v)) {
+	if e.home[r] == noHome && v == int64(int32(v)) {
 		e.movMI(true, e.l.x(r), int32(v))
 		return
 	}
@@ -216,7 +216,7 @@ func (e *Emitter) setConst(r ir.Reg, v int64) {
 
 // aluR is dst = dst o r, r being a guest register.
 func (e *Emitter) aluR(o alu, w bool, dst Reg, r ir.Reg) {
-	switch h := home[r]; {
+	switch h := e.home[r]; {
 	case r == 0:
 		e.aluRI(o, w, dst, 0)
 	case h != noHome:
@@ -238,7 +238,7 @@ func (e *Emitter) add(in *ir.Inst, word, imm bool) {
 		e.setConst(in.Dst, in.Imm)
 		return
 	case (imm && in.Imm == 0 || !imm && b == 0) && word:
-		if h := home[a]; h != noHome {
+		if h := e.home[a]; h != noHome {
 			e.movsxd(d, h)
 		} else if a == 0 {
 			e.movRI(d, 0)
@@ -253,13 +253,13 @@ func (e *Emitter) add(in *ir.Inst, word, imm bool) {
 			return
 		}
 		e.aluRI(aluAdd, true, d, int32(in.Imm))
-	case imm && home[a] != noHome:
-		e.rm(op{code: 0x8d, w: !word}, d, at(home[a], int32(in.Imm)))
+	case imm && e.home[a] != noHome:
+		e.rm(op{code: 0x8d, w: !word}, d, at(e.home[a], int32(in.Imm)))
 		if word {
 			e.movsxd(d, d)
 		}
-	case !imm && home[a] != noHome && home[b] != noHome && a != in.Dst && b != in.Dst:
-		e.rm(op{code: 0x8d, w: !word}, d, mem{home[a], home[b], 0, 0})
+	case !imm && e.home[a] != noHome && e.home[b] != noHome && a != in.Dst && b != in.Dst:
+		e.rm(op{code: 0x8d, w: !word}, d, mem{e.home[a], e.home[b], 0, 0})
 		if word {
 			e.movsxd(d, d)
 		}
@@ -320,7 +320,7 @@ func (e *Emitter) cmov(c cond, dst, src Reg) { e.rr(wide(0x0f40|uint32(c)), dst,
 
 // compare sets the flags of A - B.
 func (e *Emitter) compare(a, b ir.Reg, v int64, imm bool) {
-	ha := home[a]
+	ha := e.home[a]
 	switch {
 	case imm || b == 0:
 		switch {
@@ -334,8 +334,8 @@ func (e *Emitter) compare(a, b ir.Reg, v int64, imm bool) {
 		default:
 			e.aluMI(aluCmp, true, e.l.x(a), int32(v))
 		}
-	case ha == noHome && a != 0 && home[b] != noHome:
-		e.aluMR(aluCmp, true, e.l.x(a), home[b])
+	case ha == noHome && a != 0 && e.home[b] != noHome:
+		e.aluMR(aluCmp, true, e.l.x(a), e.home[b])
 	default:
 		e.aluR(aluCmp, true, e.reg(a, RAX), b)
 	}

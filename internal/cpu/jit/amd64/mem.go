@@ -4,7 +4,7 @@ import "doppel/internal/cpu/jit/ir"
 
 // address puts A + Imm into RAX.
 func (e *Emitter) address(in *ir.Inst) {
-	switch h := home[in.A]; {
+	switch h := e.home[in.A]; {
 	case in.A == 0:
 		e.movRI(RAX, in.Imm)
 	case h != noHome && in.Imm != 0:
