@@ -160,11 +160,12 @@ const (
 	Word                        // on the low 32 bits; an integer result is sign-extended
 	Signed
 	Truncate // FToI, FToU: round towards zero
+	Stores   // an access whose Site is one for stores
 )
 
 func (f Flags) String() string {
 	s := ""
-	for i, n := range []string{"i", "w", "s", "t"} {
+	for i, n := range []string{"i", "w", "s", "t", "st"} {
 		if f>>i&1 != 0 {
 			s += n
 		}
@@ -196,6 +197,12 @@ type Inst struct {
 	Index        uint8 // of the guest instruction in the block
 	Target       int32
 	Imm          int64
+
+	// In regions, accesses that share a Site are of one page, near each other:
+	// the first of them checks the Span bytes at A + Low for all; Span is 0
+	// in the others. Sites count from 1.
+	Site, Span uint16
+	Low        int32
 }
 
 func (i Inst) String() string {
@@ -208,6 +215,9 @@ func (i Inst) String() string {
 	}
 	if i.Op == Branch {
 		return s + fmt.Sprintf(".%v %v, %v, %+#x", i.Cond, i.A, i.B, i.Target)
+	}
+	if i.Site != 0 {
+		s += fmt.Sprintf(" [site %d, %d at %d]", i.Site, i.Span, i.Low)
 	}
 	return s + fmt.Sprintf(" %v, %v, %v, %v, %#x, %+#x", i.Dst, i.A, i.B, i.C, i.Imm, i.Target)
 }

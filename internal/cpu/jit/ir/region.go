@@ -1,0 +1,101 @@
+package ir
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Region is a loop: code of one page that jumps within itself and is entered
+// at Blocks[0] only. Its control leaves where a jump leads to none of Blocks.
+// Any Inst of it may leave the region before it has had an effect, for the
+// block translator's code to do it.
+type Region struct {
+	Blocks []RegionBlock
+	Sites  int // numbers of sites in Insts are below
+}
+
+// RegionBlock is a run of instructions that ends with a Jump or JumpReg, before
+// which a Branch may stand; no other jumps are in it.
+type RegionBlock struct {
+	Start   int32   // offset in the page
+	Depth   int     // of loops around it in the region, from 1
+	Offsets []int32 // of its guest instructions, by Inst.Index
+	Insts   []Inst
+	// Returns are where a JumpReg at the end is likely to lead: offsets of
+	// Blocks.
+	Returns []int32
+}
+
+// Find returns the index of the block at an offset, or -1.
+func (r *Region) Find(off int32) int {
+	for i := range r.Blocks {
+		if r.Blocks[i].Start == off {
+			return i
+		}
+	}
+	return -1
+}
+
+func (r *Region) String() string {
+	var sb strings.Builder
+	fmt.Fprintf(&sb, "region of %d blocks, %d sites\n", len(r.Blocks), r.Sites)
+	for i := range r.Blocks {
+		b := &r.Blocks[i]
+		fmt.Fprintf(&sb, "block at %#x, depth %d, %d instructions\n", b.Start, b.Depth, len(b.Offsets))
+		for _, in := range b.Insts {
+			fmt.Fprintln(&sb, in)
+		}
+	}
+	return sb.String()
+}
+
+// Uses calls f for each register that i reads and def for the one it writes,
+// x0 excepted.
+func (i *Inst) Uses(f func(Reg)) {
+	use := func(r Reg) {
+		if r != 0 {
+			f(r)
+		}
+	}
+	switch i.Op {
+	case Nop, Slow, Const, PC, Barrier, Jump:
+		return
+	case AmoCas:
+		use(i.Dst)
+	case FMAdd, FMSub, FNMSub, FNMAdd:
+		use(i.C)
+	}
+	use(i.A)
+	if i.Flags&Immediate == 0 && i.hasB() {
+		use(i.B)
+	}
+}
+
+func (i *Inst) hasB() bool {
+	switch i.Op {
+	case ZextShl, Clz, Ctz, Popcnt, SextB, SextH, ZextH, ByteSwap, OrBytes, Load, LoadReserved, JumpReg,
+		FSqrt, FLoad, FToX, FFromX, FToI, FToU, FFromI, FFromU, FToF:
+		return false
+	}
+	return true
+}
+
+// Def is the register that i writes, or 0.
+func (i *Inst) Def() Reg {
+	switch i.Op {
+	case Nop, Slow, Store, Barrier, Branch, FStore:
+		return 0
+	}
+	return i.Dst
+}
+
+// IsMemory tells whether i loads or stores but is not atomic: one that can
+// have a site.
+func (i *Inst) IsMemory() bool {
+	return i.Op == Load || i.Op == Store || i.Op == FLoad || i.Op == FStore
+}
+
+// Pure tells whether i only computes Dst from integer registers: it never leaves its code.
+func (i *Inst) Pure() bool {
+	return i.Op == Nop || i.Op >= Const && i.Op <= OrBytes
+}
