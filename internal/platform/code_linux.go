@@ -42,6 +42,14 @@ func NewCodeMemory(name string, size int) (*CodeMemory, error) {
 	return m, nil
 }
 
+// Written says that size bytes at an offset have been written and are going to
+// be executed.
+func (m *CodeMemory) Written(at, size int) {
+	if size > 0 {
+		fetchable(uintptr(unsafe.Pointer(&m.Bytes[at])), m.Exec+uintptr(at), uintptr(size))
+	}
+}
+
 // Close unmaps the memory. Nothing executes it any more.
 func (m *CodeMemory) Close() error {
 	err := unix.Munmap(m.Bytes)

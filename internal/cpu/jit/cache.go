@@ -4,11 +4,10 @@ package jit
 
 import (
 	"bytes"
-	"encoding/binary"
 	"unsafe"
 
 	"doppel/internal/cpu/interp"
-	"doppel/internal/cpu/jit/amd64"
+	"doppel/internal/cpu/jit/abi"
 	"doppel/internal/memory"
 	"doppel/internal/platform"
 )
@@ -103,12 +102,12 @@ type block struct {
 	count int64  // of instructions
 	start uint16 // offset in the page
 	page  *codePage
-	links []amd64.Link // Patch is an offset in the code memory
+	links []abi.Link // Patch is an offset in the code memory
 }
 
 func (c *cache) init(mem *platform.CodeMemory) {
 	c.mem = mem
-	copy(mem.Bytes, routines.Bytes)
+	c.put(0, routines.Bytes)
 	c.forget()
 }
 
@@ -183,9 +182,15 @@ func (c *cache) find(gpa memory.GPA, generation uint64, s *Stats) *block {
 	return b
 }
 
+// put writes code.
+func (c *cache) put(at int, code []byte) {
+	copy(c.mem.Bytes[at:], code)
+	c.mem.Written(at, len(code))
+}
+
 // link makes a block's link lead to another block of its page.
 func (c *cache) link(from *block, n int, to *block) {
 	at := from.links[n].Patch
-	rel := int64(to.code-c.mem.Exec) - int64(at+4)
-	binary.LittleEndian.PutUint32(c.mem.Bytes[at:], uint32(rel))
+	patchLink(c.mem.Bytes[at:], int64(to.code-c.mem.Exec)-int64(at))
+	c.mem.Written(at, 4)
 }

@@ -6,7 +6,7 @@ import (
 	"unsafe"
 
 	"doppel/internal/cpu/interp"
-	"doppel/internal/cpu/jit/amd64"
+	"doppel/internal/cpu/jit/abi"
 	"doppel/internal/cpu/jit/lower"
 	"doppel/internal/memory"
 	"doppel/internal/riscv"
@@ -54,12 +54,12 @@ func (v *VCPU) native(b *block) (end bool) {
 		}
 		enter(v.code.enterRoutine(), v.base, code)
 		if v.fpUsed != 0 {
-			h.FFlags |= guestFlags(v.mxcsr)
+			h.FFlags |= guestFlags(v.fpStatus)
 			v.fpUsed = 0
 		}
 		left = reserve + int64(v.left)
 		switch v.reason {
-		case amd64.ExitSlow:
+		case abi.ExitSlow:
 			v.stats.Slow++
 			b = v.code.blocks[v.id>>8]
 			pc := v.page | uint64(b.start)
@@ -77,7 +77,7 @@ func (v *VCPU) native(b *block) (end bool) {
 			if b = v.find(h.PC); b == nil {
 				return false
 			}
-		case amd64.ExitLink:
+		case abi.ExitLink:
 			v.sync(left)
 			v.stats.Links++
 			from := v.code.blocks[v.id>>8]
@@ -86,13 +86,13 @@ func (v *VCPU) native(b *block) (end bool) {
 				return false
 			}
 			v.code.link(from, int(v.id&0xff), b)
-		case amd64.ExitLookup:
+		case abi.ExitLookup:
 			v.sync(left)
 			v.stats.Lookups++
 			if b = v.find(v.pc); b == nil {
 				return false
 			}
-		case amd64.ExitBudget:
+		case abi.ExitBudget:
 			v.sync(left)
 			v.stats.Slices++
 			if reserve == 0 {
@@ -108,13 +108,6 @@ func (v *VCPU) native(b *block) (end bool) {
 		code = b.code
 		v.page = h.PC &^ pageMask
 	}
-}
-
-// guestFlags is what MXCSR's sticky flags are in fflags (unpriv §21.2): NV, DZ,
-// OF, UF, NX, from the top. The host has them the other way round, and one for
-// denormal operands.
-func guestFlags(mxcsr uint32) uint32 {
-	return mxcsr&1<<4 | mxcsr>>2&1<<3 | mxcsr>>3&1<<2 | mxcsr>>4&1<<1 | mxcsr>>5&1
 }
 
 // sync makes the hart's PC and count those that code has left with.
@@ -138,7 +131,7 @@ func (v *VCPU) fresh() {
 	}
 }
 
-// jumpIndex is also in amd64's lookup.
+// jumpIndex is also in the back ends' lookup.
 func jumpIndex(pc uint64) uint64 { return (pc ^ pc>>12) >> 1 % jumpEntries }
 
 // find returns the block at the virtual address pc, if there is one and it is
@@ -185,7 +178,7 @@ func (v *VCPU) blockAt(gpa memory.GPA, host unsafe.Pointer) *block {
 	b := &block{Block: src, start: uint16(gpa & pageMask), count: int64(len(src.Insts))}
 	lower.Block(int32(b.start), src.Insts, &v.block)
 	made := v.emit.Emit(&v.block, v.code.end, len(v.code.blocks))
-	if v.code.end+len(made.Bytes) > len(v.code.mem.Bytes) || len(v.code.blocks)+1 >= amd64.MaxBlocks {
+	if v.code.end+len(made.Bytes) > len(v.code.mem.Bytes) || len(v.code.blocks)+1 >= abi.MaxBlocks {
 		// Full: begin anew. No code is running.
 		v.code.forget()
 		v.jumps = [jumpEntries]jumpEntry{}
@@ -205,7 +198,7 @@ func (v *VCPU) blockAt(gpa memory.GPA, host unsafe.Pointer) *block {
 	b.page = p
 	p.add(b)
 	at := v.code.end
-	copy(v.code.mem.Bytes[at:], made.Bytes)
+	v.code.put(at, made.Bytes)
 	b.code = v.code.mem.Exec + uintptr(at)
 	b.links = append(b.links, made.Links...)
 	for i := range b.links {

@@ -2,14 +2,49 @@
 
 package jit
 
-import "golang.org/x/sys/cpu"
+import (
+	"encoding/binary"
+
+	"golang.org/x/sys/cpu"
+
+	"doppel/internal/cpu/jit/abi"
+	"doppel/internal/cpu/jit/amd64"
+)
+
+type emitter = amd64.Emitter
+
+func newRoutines(l *abi.Layout) *amd64.Routines { return amd64.NewRoutines((*amd64.Layout)(l)) }
+
+func newEmitter(l *abi.Layout, r *amd64.Routines) *emitter {
+	return amd64.NewEmitter((*amd64.Layout)(l), r)
+}
 
 //go:noescape
 func enter(routine, state, code uintptr)
+
+// lacking is what New says if not Available.
+const lacking = "this processor lacks x86-64-v3 (AVX2, BMI2, FMA)"
 
 // Available tells whether this host can run the code that is generated: it
 // needs x86-64-v3, that is processors since 2013.
 func Available() bool {
 	x := &cpu.X86
 	return x.HasSSE42 && x.HasPOPCNT && x.HasBMI1 && x.HasBMI2 && x.HasAVX2 && x.HasFMA
+}
+
+// fpClean is MXCSR as code is to start with: to nearest, all exceptions
+// masked, no flags.
+const fpClean = 0x1f80
+
+// guestFlags is what MXCSR's sticky flags are in fflags (unpriv §21.2): NV, DZ,
+// OF, UF, NX, from the top. The host has them the other way round, and one for
+// denormal operands.
+func guestFlags(mxcsr uint32) uint32 {
+	return mxcsr&1<<4 | mxcsr>>2&1<<3 | mxcsr>>3&1<<2 | mxcsr>>4&1<<1 | mxcsr>>5&1
+}
+
+// patchLink makes the jump whose displacement is at the start of code lead to
+// what is at a distance from there.
+func patchLink(code []byte, distance int64) {
+	binary.LittleEndian.PutUint32(code, uint32(distance-4))
 }

@@ -5,7 +5,7 @@
 // state, TLBs and slow paths it shares.
 //
 // A block that the interpreter has run often is lowered to micro-operations
-// (lower, ir), which the host's back end (amd64) makes code of. Code stays
+// (lower, ir), which the host's back end (amd64, arm64) makes code of. Code stays
 // inside until something is not inline: then the engine (dispatch.go) has the
 // interpreter execute that one instruction and resumes, links a jump, finds a
 // block, or ends Run. Code is kept by physical page (cache.go).
@@ -27,7 +27,7 @@ import (
 
 	"doppel/internal/cpu"
 	"doppel/internal/cpu/interp"
-	"doppel/internal/cpu/jit/amd64"
+	"doppel/internal/cpu/jit/abi"
 	"doppel/internal/cpu/jit/ir"
 	"doppel/internal/platform"
 	"doppel/internal/riscv/hart"
@@ -56,7 +56,7 @@ type VCPU struct {
 	context
 
 	code  cache
-	emit  *amd64.Emitter
+	emit  *emitter
 	block ir.Block
 	stats Stats
 
@@ -70,7 +70,7 @@ type context struct {
 	left, page, pc, resume uint64
 	id, reason             uint32
 	fpOn, fpUsed           uint32
-	mxcsr, mxcsrClean      uint32
+	fpStatus, fpClean      uint32
 	keys                   [2]uint64
 	jumps                  [jumpEntries]jumpEntry
 }
@@ -85,20 +85,20 @@ var (
 	_ cpu.VCPU = (*VCPU)(nil)
 
 	layout   = makeLayout()
-	routines = amd64.NewRoutines(&layout)
+	routines = newRoutines(&layout)
 )
 
 // bias makes the registers reachable with displacements of one byte.
 const bias = 128
 
-func makeLayout() amd64.Layout {
+func makeLayout() abi.Layout {
 	var v *VCPU // for the offsets only
 	const origin = unsafe.Offsetof(v.h) + unsafe.Offsetof(v.h.State) + unsafe.Offsetof(v.h.State.X) + bias
 	rel := func(off uintptr) int32 { return int32(int64(off) - int64(origin)) }
 	hartAt := unsafe.Offsetof(v.h) + unsafe.Offsetof(v.h.State)
 	in, ctx := unsafe.Offsetof(v.in), unsafe.Offsetof(v.context)
 	l := interp.Layout
-	return amd64.Layout{
+	return abi.Layout{
 		X: rel(hartAt + unsafe.Offsetof(v.h.State.X)), F: rel(hartAt + unsafe.Offsetof(v.h.State.F)),
 		FFlags: rel(hartAt + unsafe.Offsetof(v.h.State.FFlags)),
 		Loads:  rel(in + l.Loads), Stores: rel(in + l.Stores), TLBEntries: int32(l.Entries),
@@ -109,7 +109,7 @@ func makeLayout() amd64.Layout {
 		PC: rel(ctx + unsafe.Offsetof(v.context.pc)), Resume: rel(ctx + unsafe.Offsetof(v.context.resume)),
 		ID: rel(ctx + unsafe.Offsetof(v.context.id)), Reason: rel(ctx + unsafe.Offsetof(v.context.reason)),
 		FPOn: rel(ctx + unsafe.Offsetof(v.context.fpOn)), FPUsed: rel(ctx + unsafe.Offsetof(v.context.fpUsed)),
-		MXCSR: rel(ctx + unsafe.Offsetof(v.context.mxcsr)), MXCSRClean: rel(ctx + unsafe.Offsetof(v.context.mxcsrClean)),
+		FPStatus: rel(ctx + unsafe.Offsetof(v.context.fpStatus)), FPClean: rel(ctx + unsafe.Offsetof(v.context.fpClean)),
 	}
 }
 
@@ -123,7 +123,7 @@ type Options struct {
 // memory for code, or forbids it.
 func New(cfg hart.Config, o Options) (*VCPU, error) {
 	if !Available() {
-		return nil, errors.New("translator: this processor lacks x86-64-v3 (AVX2, BMI2, FMA)")
+		return nil, errors.New("translator: " + lacking)
 	}
 	if o.CodeBytes == 0 {
 		o.CodeBytes = defaultCodeBytes
@@ -141,8 +141,8 @@ func New(cfg hart.Config, o Options) (*VCPU, error) {
 	v := &VCPU{}
 	runtime.AddCleanup(v, func(m *platform.CodeMemory) { m.Close() }, mem)
 	v.code.init(mem)
-	v.emit = amd64.NewEmitter(&layout, routines)
-	v.mxcsrClean = 0x1f80 // nearest, all exceptions masked, no flags
+	v.emit = newEmitter(&layout, routines)
+	v.fpClean = fpClean
 	v.in.Init(&v.h, cfg)
 	v.in.SetHeat(o.Threshold)
 	v.base = uintptr(unsafe.Pointer(&v.h.X)) + bias

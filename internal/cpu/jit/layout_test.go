@@ -37,8 +37,8 @@ func TestLayout(t *testing.T) {
 		{"Reason", layout.Reason, uintptr(unsafe.Pointer(&v.reason))},
 		{"FPOn", layout.FPOn, uintptr(unsafe.Pointer(&v.fpOn))},
 		{"FPUsed", layout.FPUsed, uintptr(unsafe.Pointer(&v.fpUsed))},
-		{"MXCSR", layout.MXCSR, uintptr(unsafe.Pointer(&v.mxcsr))},
-		{"MXCSRClean", layout.MXCSRClean, uintptr(unsafe.Pointer(&v.mxcsrClean))},
+		{"FPStatus", layout.FPStatus, uintptr(unsafe.Pointer(&v.fpStatus))},
+		{"FPClean", layout.FPClean, uintptr(unsafe.Pointer(&v.fpClean))},
 	} {
 		if got := v.base + uintptr(c.off); got != c.want {
 			t.Errorf("%s is at %+d from the start of the VCPU, want %+d", c.name, int64(got)-int64(v.base), int64(c.want)-int64(v.base))

@@ -16,38 +16,13 @@
 // undone: an Inst has no effect before its last check.
 package amd64
 
-import "doppel/internal/cpu/jit/ir"
-
-// Layout says where things are, in bytes from R15.
-type Layout struct {
-	X, F          int32 // the guest's registers
-	FFlags        int32
-	Loads, Stores int32 // TLBs of entries of 16 bytes: tag and addend
-	TLBEntries    int32
-	DataContext   int32 // is or-ed into tags
-	Jumps         int32 // entries of 32 bytes: address, key, code
-	JumpEntries   int32
-	JumpKeys      int32 // for addresses of the lower and of the upper half
-	Left          int32 // the budget
-	Base          int32 // of the page
-	PC            int32
-	Resume        int32 // where a slow instruction's code goes on
-	ID            int32
-	Reason        int32
-	FPOn          int32 // 32 bits: floating point may run inline
-	MXCSR         int32 // flags raised inline, when code is left
-	MXCSRClean    int32 // what it is to start with
-	FPUsed        int32 // 32 bits: MXCSR is the guest's
-}
-
-// Reasons why code is left.
-const (
-	ExitSlow   = iota // the instruction ID is the interpreter's
-	ExitLink          // to PC, by link ID, that is not patched yet
-	ExitLookup        // to PC, that is not in the jump cache
-	ExitBudget        // before PC: less is left than the block needs
-	NumExits
+import (
+	"doppel/internal/cpu/jit/abi"
+	"doppel/internal/cpu/jit/ir"
 )
+
+// Layout is in bytes from R15.
+type Layout abi.Layout
 
 // Routines are what all code shares.
 type Routines struct {
@@ -109,17 +84,17 @@ func NewRoutines(l *Layout) *Routines {
 	a.byte(0x5a) // pop rdx
 	a.movMR(at(state, l.Resume), RDX)
 	a.mov32MR(at(state, l.ID), RAX)
-	exit(ExitSlow)
+	exit(abi.ExitSlow)
 	r.link = a.pos()
 	a.movMR(at(state, l.PC), RAX)
 	a.mov32MR(at(state, l.ID), RCX)
-	exit(ExitLink)
+	exit(abi.ExitLink)
 	r.look = a.pos()
 	a.movMR(at(state, l.PC), RAX)
-	exit(ExitLookup)
+	exit(abi.ExitLookup)
 	r.short = a.pos()
 	a.movMR(at(state, l.PC), RAX)
-	exit(ExitBudget)
+	exit(abi.ExitBudget)
 
 	a.here(tail...)
 	for _, m := range mapped {
@@ -129,7 +104,7 @@ func NewRoutines(l *Layout) *Routines {
 	a.movMR(at(state, l.Base), page)
 	a.aluMI(aluCmp, false, at(state, l.FPUsed), 0)
 	plain := a.jcc(ccE)
-	a.rm(op{code: 0x0fae}, 3, at(state, l.MXCSR)) // stmxcsr
+	a.rm(op{code: 0x0fae}, 3, at(state, l.FPStatus)) // stmxcsr
 	a.here(plain)
 	a.byte(0xc3)
 	r.Bytes = a.buf
@@ -139,19 +114,6 @@ func NewRoutines(l *Layout) *Routines {
 func (l *Layout) x(r ir.Reg) mem { return at(state, l.X+8*int32(r)) }
 
 func (l *Layout) f(r ir.Reg) mem { return at(state, l.F+8*int32(r-ir.F0)) }
-
-// Link is a jump within the page that can be patched to lead to the block at
-// Target.
-type Link struct {
-	Patch  int // of the displacement, from the start of the block's code
-	Target int32
-}
-
-// Code is what Emit has made, valid until the next Emit.
-type Code struct {
-	Bytes []byte
-	Links []Link
-}
 
 // stub is what stands out of line.
 type stub struct {
@@ -178,7 +140,7 @@ type Emitter struct {
 	slows []stub
 	sides []side
 	colds []func() // other code out of line
-	links []Link
+	links []abi.Link
 	cur   *ir.Inst
 	blk   *ir.Block
 }
@@ -186,13 +148,10 @@ type Emitter struct {
 // NewEmitter makes an Emitter for code that lies behind the routines.
 func NewEmitter(l *Layout, r *Routines) *Emitter { return &Emitter{home: mappedHomes, l: l, r: r} }
 
-// MaxBlocks is how many blocks can be told apart.
-const MaxBlocks = 1 << 23
-
 // Emit makes the code of b, which is to lie at an offset from the routines and
-// has a number below MaxBlocks; numbers of instructions and of links are id<<8
+// has a number below abi.MaxBlocks; numbers of instructions and of links are id<<8
 // plus their index.
-func (e *Emitter) Emit(b *ir.Block, at int, id int) Code {
+func (e *Emitter) Emit(b *ir.Block, at int, id int) abi.Code {
 	e.buf, e.slows, e.sides, e.colds, e.links = e.buf[:0], e.slows[:0], e.sides[:0], e.colds[:0], e.links[:0]
 	e.at, e.id, e.blk = at, int32(id)<<8, b
 	e.aluRI(aluSub, true, budget, int32(b.Count))
@@ -220,7 +179,7 @@ func (e *Emitter) Emit(b *ir.Block, at int, id int) Code {
 	e.aluRI(aluAdd, true, budget, int32(b.Count))
 	e.leaPage(RAX, b.Start)
 	e.leave(e.r.short)
-	return Code{e.buf, e.links}
+	return abi.Code{Bytes: e.buf, Links: e.links}
 }
 
 // leave jumps to a routine.
@@ -260,7 +219,7 @@ func (e *Emitter) goTo(target int32, direct bool, from int) {
 			e.here(from)
 		}
 		n := int32(len(e.links))
-		e.links = append(e.links, Link{from, target})
+		e.links = append(e.links, abi.Link{Patch: from, Target: target})
 		e.leaPage(RAX, target)
 		e.movRI(RCX, int64(e.id|n))
 		e.leave(e.r.link)

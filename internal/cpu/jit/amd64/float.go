@@ -57,7 +57,7 @@ func (e *Emitter) fpArm() (slow int) {
 		e.here(arm)
 		e.aluMI(aluCmp, false, at(state, e.l.FPOn), 0)
 		e.slows[n].from = append(e.slows[n].from, e.jcc(ccE))
-		e.rm(op{code: 0x0fae}, 2, at(state, e.l.MXCSRClean)) // ldmxcsr
+		e.rm(op{code: 0x0fae}, 2, at(state, e.l.FPClean)) // ldmxcsr
 		e.movMI(false, at(state, e.l.FPUsed), 1)
 		e.patch(e.jmp(), back)
 	})

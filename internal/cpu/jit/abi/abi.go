@@ -1,0 +1,52 @@
+// Package abi is what the translator's engine and its back ends agree on about
+// generated code: where it finds things, why it leaves, and how blocks of it
+// are linked. It is plain data and knows no host.
+package abi
+
+// Layout says where things are, in bytes from the register that generated code
+// addresses the VCPU by.
+type Layout struct {
+	X, F          int32 // the guest's registers
+	FFlags        int32
+	Loads, Stores int32 // TLBs of entries of 16 bytes: tag and addend
+	TLBEntries    int32
+	DataContext   int32 // is or-ed into tags
+	Jumps         int32 // entries of 32 bytes: address, key, code
+	JumpEntries   int32
+	JumpKeys      int32 // for addresses of the lower and of the upper half
+	Left          int32 // the budget
+	Base          int32 // of the page
+	PC            int32
+	Resume        int32 // where a slow instruction's code goes on
+	ID            int32
+	Reason        int32
+	FPOn          int32 // 32 bits: floating point may run inline
+	FPStatus      int32 // 32 bits: the host's flags raised inline, when code is left
+	FPClean       int32 // 32 bits: what they are to start with
+	FPUsed        int32 // 32 bits: the host's flags are the guest's
+}
+
+// Reasons why code is left.
+const (
+	ExitSlow   = iota // the instruction ID is the interpreter's
+	ExitLink          // to PC, by link ID, that is not patched yet
+	ExitLookup        // to PC, that is not in the jump cache
+	ExitBudget        // before PC: less is left than the block needs
+	NumExits
+)
+
+// Link is a jump within the page that can be patched to lead to the block at
+// Target.
+type Link struct {
+	Patch  int // of what is to be patched, from the start of the block's code
+	Target int32
+}
+
+// Code is what a back end has made of a block, valid until it makes the next.
+type Code struct {
+	Bytes []byte
+	Links []Link
+}
+
+// MaxBlocks is how many blocks can be told apart.
+const MaxBlocks = 1 << 23
