@@ -19,6 +19,7 @@ import (
 const (
 	UserEnv   = "DOPPEL_QEMU_USER"   // a qemu-riscv64
 	SystemEnv = "DOPPEL_QEMU_SYSTEM" // a qemu-system-riscv64
+	ARM64Env  = "DOPPEL_QEMU_ARM64"  // a qemu-aarch64
 )
 
 // DirEnv is an environment variable that names the folder in place of Dir's
@@ -50,7 +51,7 @@ func Complete(dir string) bool {
 	if !ok {
 		return false
 	}
-	for _, f := range []string{"usr/bin/qemu-riscv64", "usr/bin/qemu-system-riscv64", l.loader, "usr/share/qemu"} {
+	for _, f := range []string{"usr/bin/qemu-riscv64", "usr/bin/qemu-aarch64", "usr/bin/qemu-system-riscv64", l.loader, "usr/share/qemu"} {
 		if _, err := os.Stat(filepath.Join(dir, f)); err != nil {
 			return false
 		}
@@ -74,6 +75,15 @@ func User() (*QEMU, error) {
 		return nil, err
 	}
 	return find(UserEnv, []string{filepath.Join(dir, "usr/bin/qemu-riscv64")}, "qemu-riscv64", "qemu-riscv64-static")
+}
+
+// ARM64 finds user-mode QEMU that runs programs for arm64, in the same order.
+func ARM64() (*QEMU, error) {
+	dir, err := Dir()
+	if err != nil {
+		return nil, err
+	}
+	return find(ARM64Env, []string{filepath.Join(dir, "usr/bin/qemu-aarch64")}, "qemu-aarch64", "qemu-aarch64-static")
 }
 
 // System finds full-system QEMU, in the same order.

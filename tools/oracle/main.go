@@ -24,7 +24,8 @@ import (
 	"doppel/test/oracle"
 )
 
-// packages hold qemu-riscv64 (static) and qemu-system-riscv64 (with libraries).
+// packages hold qemu-riscv64 and qemu-aarch64 (static) and qemu-system-riscv64
+// (with libraries).
 var packages = []string{"qemu-user", "qemu-system-riscv"}
 
 func main() {
@@ -187,7 +188,7 @@ func unpack(root string, debs []string) error {
 func prune(dir string) error {
 	entries, err := os.ReadDir(dir)
 	for _, e := range entries {
-		if !strings.HasSuffix(e.Name(), "-riscv64") {
+		if !strings.HasSuffix(e.Name(), "-riscv64") && e.Name() != "qemu-aarch64" {
 			err = errors.Join(err, os.Remove(filepath.Join(dir, e.Name())))
 		}
 	}
