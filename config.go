@@ -41,7 +41,8 @@ type Config struct {
 	// OpenConsole makes one from stdio, a pty or a socket.
 	Console device.Terminal
 
-	// Engine is "auto" (or empty), "interp" or "jit".
+	// Engine is "interp", the interpreter, "jit", the binary translator, or
+	// "auto" (or empty): the translator where the host allows it.
 	Engine string
 	// Seed, if not nil, makes the machine's random numbers repeatable.
 	Seed *uint64

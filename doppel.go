@@ -179,6 +179,10 @@ func (m *Machine) Reset() error { return m.m.Reset() }
 // Status tells where the machine is in its life.
 func (m *Machine) Status() Status { return m.m.Status() }
 
+// Fallback tells why the interpreter runs a machine that was configured with
+// Engine "auto", where the translator is preferred; nil if it does not.
+func (m *Machine) Fallback() error { return m.m.Fallback() }
+
 // Stats counts what the machine has done so far.
 func (m *Machine) Stats() Stats { return m.m.Stats() }
 

@@ -75,7 +75,7 @@ to the test finisher is passed on.`,
 	fl.BoolVar(&f.ephemeral, "ephemeral", false, "leave the image's own disk untouched: writes end with the machine")
 	fl.StringVar(&f.net, "net", "user", "network: `user|none`")
 	fl.StringArrayVar(&f.publish, "publish", nil, "forward a host port: `[ADDR:]HOST:GUEST[/udp]`; may be repeated")
-	fl.StringVar(&f.engine, "engine", "auto", "processor: `auto|interp|jit`")
+	fl.StringVar(&f.engine, "engine", "auto", "processor: `auto|interp|jit`; auto is jit, the binary translator, where the host allows it")
 	fl.StringVar(&f.console, "console", "stdio", "console: `stdio|pty|unix:PATH|none`")
 	fl.Uint64Var(&f.seed, "seed", 0, "make the guest's random numbers repeatable with seed `N`")
 	return cmd
@@ -106,6 +106,9 @@ func run(cmd *cobra.Command, f runFlags, name string) error {
 	m, err := doppel.New(cfg)
 	if err != nil {
 		return err
+	}
+	if why := m.Fallback(); why != nil {
+		fmt.Fprintf(cmd.ErrOrStderr(), "doppel: the interpreter runs this guest, several times slower: %v\r\n", why)
 	}
 	result, err := m.Run(ctx)
 	if ctx.Err() != nil { // the user quit, or a signal asked for it

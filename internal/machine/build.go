@@ -48,9 +48,12 @@ func (m *Machine) build() (err error) {
 
 func (m *Machine) buildHarts() error {
 	for i := range m.cfg.CPUs {
-		c, h, err := newEngine(m.cfg.Engine, hart.Config{ID: i, Memory: m.mem, Clock: m.clock, Entropy: m.entropy, Supervisor: m.plan.supervisor})
+		c, h, fallback, err := newEngine(m.cfg.Engine, hart.Config{ID: i, Memory: m.mem, Clock: m.clock, Entropy: m.entropy, Supervisor: m.plan.supervisor})
 		if err != nil {
 			return fmt.Errorf("engine %s: %w", m.cfg.Engine, err)
+		}
+		if fallback != nil {
+			m.cfg.Engine, m.fallback = "interp", fallback // for the other harts too
 		}
 		m.vcpus = append(m.vcpus, newVCPU(c, h))
 	}

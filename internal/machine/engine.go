@@ -9,18 +9,36 @@ import (
 	"doppel/internal/riscv/hart"
 )
 
-// newEngine makes the vCPU for a hart.
-func newEngine(name string, cfg hart.Config) (cpu.VCPU, *hart.Hart, error) {
-	if name == "jit" {
-		v, err := jit.New(cfg, jit.Options{})
-		if err != nil {
-			return nil, nil, err
+// newEngine makes the vCPU for a hart. Auto is the translator, or the
+// interpreter on hosts where there is none: fallback then says why.
+func newEngine(name string, cfg hart.Config) (c cpu.VCPU, h *hart.Hart, fallback, err error) {
+	if name != "interp" {
+		c, h, err := newTranslator(cfg)
+		switch {
+		case err == nil:
+			return c, h, nil, nil
+		case name == "jit":
+			return nil, nil, nil, err
 		}
-		return v, v.Hart(), nil
+		fallback = err
 	}
 	v := interp.New(cfg)
+	return v, v.Hart(), fallback, nil
+}
+
+// newTranslator fails on hosts that the translator has no back end for, and on
+// those that forbid executable memory.
+var newTranslator = func(cfg hart.Config) (cpu.VCPU, *hart.Hart, error) {
+	v, err := jit.New(cfg, jit.Options{})
+	if err != nil {
+		return nil, nil, err
+	}
 	return v, v.Hart(), nil
 }
+
+// Fallback tells why the interpreter runs a machine whose engine is auto; nil
+// if it does not.
+func (m *Machine) Fallback() error { return m.fallback }
 
 // extensions lists what the harts implement, in the canonical order of the ISA
 // string (unpriv, "ISA extension naming conventions").

@@ -51,6 +51,8 @@ type Machine struct {
 	gate    *gate
 	budget  uint64
 
+	fallback error // why auto is the interpreter
+
 	events chan event  // from the guest to the control loop
 	asked  atomic.Bool // an event is on its way, and not obeyed yet
 

@@ -54,10 +54,10 @@ func (s *screen) String() string {
 	return s.b.String()
 }
 
-func run(t *testing.T, elf string, cpus int) (doppel.Result, string) {
+func run(t *testing.T, elf string, cpus int, engine string) (doppel.Result, string) {
 	t.Helper()
 	var out screen
-	m, err := doppel.New(doppel.Config{Kernel: elf, Memory: 64 << 20, CPUs: cpus, Console: doppel.WriteOnly(&out)})
+	m, err := doppel.New(doppel.Config{Kernel: elf, Memory: 64 << 20, CPUs: cpus, Engine: engine, Console: doppel.WriteOnly(&out)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,9 +91,12 @@ func TestPrograms(t *testing.T) {
 		{"kernel/fails", "kernel.ld", []string{"-DFAIL"}, []string{"kernel.S"}, 1, doppel.Result{Reason: doppel.Finished, Code: 1}, "kernel speaks\n"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got, printed := run(t, build(t, c.linker, c.flags, c.sources...), c.cpus)
-			if got != c.want || printed != c.prints {
-				t.Errorf("ended with %v, want %v; printed %q, want %q", show(got), show(c.want), printed, c.prints)
+			elf := build(t, c.linker, c.flags, c.sources...)
+			for _, engine := range []string{"auto", "interp"} {
+				got, printed := run(t, elf, c.cpus, engine)
+				if got != c.want || printed != c.prints {
+					t.Errorf("%s: ended with %v, want %v; printed %q, want %q", engine, show(got), show(c.want), printed, c.prints)
+				}
 			}
 		})
 	}

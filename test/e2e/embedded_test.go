@@ -16,7 +16,11 @@ var demoOK = regexp.MustCompile(`(?s)small guest inside Doppel.*processor .*SBI 
 // The guest inside the program, typed at through pipes.
 func TestEmbedded(t *testing.T) {
 	t.Parallel()
-	s := start(t, options{}, "run")
+	onEngines(t, embedded)
+}
+
+func embedded(t *testing.T, engine string) {
+	s := start(t, options{engine: engine}, "run")
 	s.match(demoOK, soon)
 	for _, c := range []struct{ command, answer string }{
 		{"help", `help info time echo TEXT trap exit STATUS reboot poweroff`},
@@ -61,7 +65,11 @@ func TestEmbeddedTypedAhead(t *testing.T) {
 
 func TestEmbeddedFourHarts(t *testing.T) {
 	t.Parallel()
-	s := start(t, options{}, "run", "--cpus", "4", "--memory", "128M", "--net", "none", "--engine", "interp", "--seed", "5")
+	onEngines(t, embeddedFourHarts)
+}
+
+func embeddedFourHarts(t *testing.T, engine string) {
+	s := start(t, options{engine: engine}, "run", "--cpus", "4", "--memory", "128M", "--net", "none", "--seed", "5")
 	m := s.match(demoOK, soon)
 	if !strings.Contains(m[1], "128 MiB") {
 		s.fail("memory is not 128 MiB")

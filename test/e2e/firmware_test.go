@@ -25,12 +25,14 @@ func TestFirmwareStartsKernel(t *testing.T) {
 	f := guest.Get(t)
 	initrd := f.WriteInitramfs(t, guest.Without(guest.ShellInit))
 	for _, c := range []struct {
-		name, firmware, cpus string
+		name, firmware, cpus, engine string
 	}{
-		{"fw_dynamic.bin", f.DynamicBin, "2"}, {"fw_jump.bin", f.JumpBin, "1"},
+		{"fw_dynamic.bin", f.DynamicBin, "2", ""}, {"fw_jump.bin", f.JumpBin, "1", ""},
+		{"fw_dynamic.bin interpreted", f.DynamicBin, "2", "interp"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			s := start(t, options{}, "run", "--firmware", c.firmware, "--kernel", f.Kernel, "--initrd", initrd, "--append", console, "--cpus", c.cpus)
+			s := start(t, options{engine: c.engine}, "run", "--firmware", c.firmware, "--kernel", f.Kernel, "--initrd", initrd,
+				"--append", console, "--cpus", c.cpus)
 			s.expect("OpenSBI v", firmwares)
 			s.expect("initramfs is up", firmwares)
 			checkUname(s, f)

@@ -64,10 +64,15 @@ func checkUname(s *session, f *guest.Files) {
 // One boot: commands, several harts, memory, then a reboot into a fresh system.
 func TestKernelShell(t *testing.T) {
 	t.Parallel()
+	onEngines(t, kernelShell)
+}
+
+func kernelShell(t *testing.T, engine string) {
 	f := guest.Get(t)
 	initrd := filepath.Join(t.TempDir(), "initrd.gz")
 	writeFile(t, initrd, compressGzip(t, f.Initramfs(t, guest.ShellInit)))
-	s := start(t, options{}, "run", "--kernel", f.Kernel, "--initrd", initrd, "--append", console+" who=me", "--memory", "256M", "--cpus", "2")
+	s := start(t, options{engine: engine}, "run", "--kernel", f.Kernel, "--initrd", initrd, "--append", console+" who=me",
+		"--memory", "256M", "--cpus", "2")
 	s.expect("initramfs is up", kernelUp)
 	checkUname(s, f)
 	if got := s.must("nproc", soon); got != "2\n" {

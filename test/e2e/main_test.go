@@ -6,6 +6,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"doppel/internal/cpu/jit"
 )
 
 // program is the program under test.
@@ -35,4 +37,20 @@ func testMain(m *testing.M) int {
 		return 1
 	}
 	return m.Run()
+}
+
+// engines lists those that this host has. Most tests leave the choice to the
+// program, which takes the first; a few run on all.
+var engines = func() []string {
+	if jit.Available() {
+		return []string{"jit", "interp"}
+	}
+	return []string{"interp"}
+}()
+
+// onEngines runs a test on each engine.
+func onEngines(t *testing.T, test func(t *testing.T, engine string)) {
+	for _, e := range engines {
+		t.Run(e, func(t *testing.T) { test(t, e) })
+	}
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -54,6 +55,7 @@ type options struct {
 	tty    bool     // on a terminal, with standard error on it too
 	unread bool     // nobody reads standard output
 	large  bool     // too much work for the host to run beside others
+	engine string   // of the machine; "" is the program's choice
 }
 
 // session is a run of the program and what came of it.
@@ -79,6 +81,9 @@ type session struct {
 // start starts the program; it is killed when the test ends.
 func start(t testing.TB, o options, args ...string) *session {
 	t.Helper()
+	if o.engine != "" {
+		args = append(slices.Clone(args), "--engine", o.engine)
+	}
 	s := &session{t: t, args: args, env: o.env, places: 1, changed: make(chan struct{}), cmd: exec.Command(program, args...)}
 	s.cmd.Env = append(os.Environ(), o.env...)
 	if o.large {

@@ -44,13 +44,18 @@ poweroff -f
 `
 
 // A Linux that is saved at random points, and goes on in a fresh machine each
-// time, comes to the same end as one that nobody touched.
+// time, comes to the same end as one that nobody touched. The next machine may
+// have another engine.
 func TestStateOfLinux(t *testing.T) {
 	t.Parallel()
 	f := guest.Get(t)
 	initrd := f.WriteInitramfs(t, workInit)
-	for _, cpus := range []int{1, 2} {
-		t.Run(fmt.Sprintf("%d harts", cpus), func(t *testing.T) {
+	for _, c := range []struct {
+		cpus    int
+		engines []string // of the machines, in turn
+	}{{1, []string{"auto"}}, {2, []string{"auto"}}, {2, engines}} {
+		cpus := c.cpus
+		t.Run(fmt.Sprintf("%d harts, %v", cpus, c.engines), func(t *testing.T) {
 			seed := uint64(time.Now().UnixNano())
 			t.Logf("seed %d", seed)
 			random := rand.New(rand.NewPCG(seed, 0))
@@ -67,6 +72,7 @@ func TestStateOfLinux(t *testing.T) {
 				if time.Now().After(deadline) {
 					t.Fatalf("seed %d: not done after %d saves:\n%s", seed, saves, printable([]byte(out.String())))
 				}
+				cfg.Engine = c.engines[saves%len(c.engines)]
 				saved, done = leg(t, cfg, saved, time.Duration(random.IntN(2000))*time.Millisecond)
 				saves++
 			}

@@ -46,8 +46,12 @@ const limit = 5 * time.Minute
 // TestMove boots Linux and moves it again and again.
 func TestMove(t *testing.T) {
 	f := guest.Get(t)
-	for _, cpus := range []int{1, 3} {
-		t.Run(fmt.Sprintf("%d harts", cpus), func(t *testing.T) {
+	for _, c := range []struct {
+		cpus    int
+		engines []string // of the machines, in turn
+	}{{1, []string{"auto", "interp"}}, {3, []string{"auto"}}} {
+		cpus := c.cpus
+		t.Run(fmt.Sprintf("%d harts, %v", cpus, c.engines), func(t *testing.T) {
 			dir := t.TempDir()
 			disk := filepath.Join(dir, "disk.raw")
 			if err := os.WriteFile(disk, make([]byte, 8<<20), 0o600); err != nil {
@@ -57,7 +61,7 @@ func TestMove(t *testing.T) {
 			moves := move(t, doppel.Config{
 				Kernel: f.Kernel, Initrd: f.WriteInitramfs(t, work), Append: "console=ttyS0 panic=-1", CPUs: cpus,
 				Memory: 256 << 20, Disks: []doppel.Disk{{Path: disk}}, Console: doppel.WriteOnly(out),
-			}, out)
+			}, c.engines, out)
 			check(t, out.String(), cpus)
 			t.Logf("moved %d times", moves)
 		})
@@ -78,8 +82,9 @@ func check(t *testing.T, text string, cpus int) {
 	}
 }
 
-// move runs cfg to its end and moves it on the way; it returns how often.
-func move(t *testing.T, cfg doppel.Config, out *guest.Output) (moves int) {
+// move runs cfg to its end and moves it on the way, from engine to engine; it
+// returns how often.
+func move(t *testing.T, cfg doppel.Config, engines []string, out *guest.Output) (moves int) {
 	t.Helper()
 	seed := rand.Uint64()
 	rnd := rand.New(rand.NewPCG(seed, 0))
@@ -87,6 +92,7 @@ func move(t *testing.T, cfg doppel.Config, out *guest.Output) (moves int) {
 	defer cancel()
 	var saved []byte
 	for {
+		cfg.Engine = engines[moves%len(engines)]
 		m, err := doppel.New(cfg)
 		if err != nil {
 			t.Fatal(err)
