@@ -25,6 +25,8 @@ const (
 	Float
 	Memory
 	System
+	Application
+	Cold
 	groups
 )
 
@@ -40,12 +42,20 @@ func (g Group) String() string {
 		return "memory"
 	case System:
 		return "system"
+	case Application:
+		return "applications"
+	case Cold:
+		return "cold code"
 	}
 	return fmt.Sprintf("Group(%d)", int(g))
 }
 
 // cpuBound tells whether a group's time is spent in the program itself.
-func (g Group) cpuBound() bool { return g != System }
+func (g Group) cpuBound() bool { return g < System }
+
+// counted tells whether a group is part of the mean over all. Cold code is
+// there to judge translation, not to raise the mean with.
+func (g Group) counted() bool { return g != Cold }
 
 // Program is one benchmark program.
 type Program struct {
@@ -83,6 +93,11 @@ var programs = []Program{
 	{"exec", System, "fork, exec and wait"},
 	{"pipe", System, "64 KiB through a pipe"},
 	{"switch", System, "100 bytes to another process and back"},
+	{"compiler", Application, "GCC's cc1 -O2, 120 lines"},
+	{"python", Application, "Python 3, a program of 70 lines"},
+	{"once", Cold, "20000 new basic blocks, run once"},
+	{"few", Cold, "20000 new basic blocks, run 8 times"},
+	{"many", Cold, "20000 new basic blocks, run 64 times"},
 }
 
 // groupOf gives the group of a program on the list.
@@ -107,7 +122,10 @@ func compile(ctx context.Context, compiler, dir string) (string, error) {
 	if err := os.CopyFS(src, sources); err != nil {
 		return "", fmt.Errorf("write the programs' sources: %w", err)
 	}
-	files, err := fs.Glob(sources, "programs/*.c")
+	if err := os.WriteFile(filepath.Join(src, "programs", generatedFile), generate(), 0o644); err != nil {
+		return "", err
+	}
+	files, err := fs.Glob(os.DirFS(src), "programs/*.c")
 	if err != nil {
 		return "", err
 	}

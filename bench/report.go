@@ -79,7 +79,7 @@ func (r *Report) programTable() table {
 	for _, m := range []struct {
 		name string
 		in   func(Group) bool
-	}{{"CPU-bound", Group.cpuBound}, {"all", func(Group) bool { return true }}} {
+	}{{"CPU-bound", Group.cpuBound}, {"all", Group.counted}} {
 		if rows := r.rowsOf(m.in); len(rows) > 0 {
 			t = append(t, r.meanLine(m.name, rows))
 		}
@@ -131,6 +131,32 @@ func (r *Report) timeCell(row Row, i int) string {
 		text += fmt.Sprintf(" ±%.0f%%", 100*s)
 	}
 	return text
+}
+
+// slower tells, for each engine that translates, which programs it ran slower
+// than the interpreter did in the same run: none should be.
+func (r *Report) slower() []string {
+	interp := slices.Index(r.Emulators, "Doppel "+countEngine) + 1
+	if interp == 0 || len(r.Rows) == 0 {
+		return nil
+	}
+	var lines []string
+	for _, i := range r.engines() {
+		if i == interp {
+			continue
+		}
+		var names []string
+		for _, row := range r.Rows {
+			if s := row.speedup(i, interp); s < 1 {
+				names = append(names, fmt.Sprintf("%s (speed %s)", row.Name, number(s)))
+			}
+		}
+		if names == nil {
+			names = []string{"none"}
+		}
+		lines = append(lines, fmt.Sprintf("Programs slower on %s than interpreted: %s.", r.Emulators[i-1], strings.Join(names, ", ")))
+	}
+	return lines
 }
 
 // wholeTable has what was measured of machines as a whole.
@@ -197,7 +223,7 @@ func (r *Report) markdown(w io.Writer) error {
 			b.WriteByte('\n')
 		}
 	}
-	for _, n := range r.Notes {
+	for _, n := range append(r.slower(), r.Notes...) {
 		fmt.Fprintf(&b, "- %s\n", n)
 	}
 	_, err := io.WriteString(w, b.String())

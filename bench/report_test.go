@@ -80,6 +80,22 @@ func TestProgramTable(t *testing.T) {
 	}
 }
 
+// What the interpreter ran faster is told.
+func TestSlower(t *testing.T) {
+	r := sampleReport()
+	if got := r.slower(); len(got) != 1 || got[0] != "Programs slower on Doppel auto than interpreted: none." {
+		t.Errorf("got %q", got)
+	}
+	r.Rows[1].Cells[2].Samples = []float64{20e6, 20e6, 20e6}
+	if got := r.slower(); len(got) != 1 || got[0] != "Programs slower on Doppel auto than interpreted: hash (speed 0.50)." {
+		t.Errorf("got %q", got)
+	}
+	r.Emulators[0] = "Doppel other"
+	if got := r.slower(); got != nil {
+		t.Errorf("got %q without an interpreter", got)
+	}
+}
+
 func TestPlainTable(t *testing.T) {
 	var b strings.Builder
 	table{{"a", "bb", "what"}, {"**long**", "µ", "x"}}.plain(&b)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"time"
 
 	"doppel/internal/image"
@@ -18,11 +19,13 @@ import (
 type bench struct {
 	options
 	effort
-	dir       string // temporary
-	boot      Boot
-	host      string // the programs for the host
-	emulators []Emulator
-	report    Report
+	dir          string // temporary
+	boot         Boot   // to init
+	fleet        Boot   // with the applications, if they can be had
+	applications string // folder on the host, empty if they cannot be had
+	host         string // the programs for the host
+	emulators    []Emulator
+	report       Report
 }
 
 // run does everything. Wrong results and failures are gathered, so that one
@@ -53,6 +56,9 @@ func run(ctx context.Context, o options) error {
 		if len(t) > 1 {
 			t.plain(os.Stdout)
 		}
+	}
+	for _, line := range b.report.slower() {
+		fmt.Println(line)
 	}
 	if err != nil || o.out == "" {
 		return err
@@ -95,6 +101,9 @@ func (b *bench) prepare(ctx context.Context) error {
 	if err := os.WriteFile(b.boot.Initrd, data, 0o644); err != nil {
 		return err
 	}
+	if err := b.prepareApplications(ctx, data); err != nil {
+		return err
+	}
 	q, err := findQEMU(ctx, b.suite)
 	if err != nil {
 		return err
@@ -111,6 +120,25 @@ func (b *bench) prepare(ctx context.Context) error {
 		progress("%s", l)
 	}
 	return nil
+}
+
+// prepareApplications makes the applications' folder on the host and the
+// initial RAM disk that has them beside what archive has. Without them the
+// other programs are measured all the same.
+func (b *bench) prepareApplications(ctx context.Context, archive []byte) error {
+	b.fleet = b.boot
+	if !slices.ContainsFunc(b.selected(), func(p Program) bool { return p.Group == Application }) {
+		return nil
+	}
+	b.applications = filepath.Join(b.dir, "applications")
+	data, err := prepareApplications(ctx, b.applications)
+	if err != nil {
+		b.applications = ""
+		b.note("The compiler and Python were not measured: %v", err)
+		return nil
+	}
+	b.fleet.Initrd = filepath.Join(b.dir, "initrd-applications")
+	return os.WriteFile(b.fleet.Initrd, append(archive, data...), 0o644)
 }
 
 // starts measures the way to init and to Debian's login prompt.
@@ -168,9 +196,9 @@ type fleet struct {
 
 // startFleet boots everything and waits until it is at rest.
 func (b *bench) startFleet(ctx context.Context) (*fleet, error) {
-	f := &fleet{targets: []Target{native{b.host, b.shared}}}
+	f := &fleet{targets: []Target{native{b.host, b.applications, b.shared}}}
 	for _, e := range b.emulators {
-		g, _, err := bootTo(ctx, e, b.boot, readyText)
+		g, _, err := bootTo(ctx, e, b.fleet, readyText)
 		if err != nil {
 			return nil, errors.Join(err, f.Close())
 		}
@@ -182,7 +210,7 @@ func (b *bench) startFleet(ctx context.Context) (*fleet, error) {
 		}
 	}
 	var err error
-	if f.counter, err = startCounter(ctx, b.boot, countEngine); err != nil {
+	if f.counter, err = startCounter(ctx, b.fleet, countEngine); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	if err := settle(ctx, f.guests); err != nil {
@@ -224,6 +252,9 @@ func (b *bench) programs(ctx context.Context) error {
 	}
 	var failures []error
 	for _, p := range b.selected() {
+		if p.Group == Application && b.applications == "" {
+			continue
+		}
 		progress("%s: %s", p.Name, p.What)
 		row, err := measure(ctx, p, f.targets, b.plan)
 		if err == nil {

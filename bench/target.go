@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 	"os/exec"
 	"regexp"
 	"strconv"
@@ -51,8 +52,9 @@ func parseRun(text []byte, program string, count uint64) (Run, error) {
 
 // native runs programs on the host itself.
 type native struct {
-	path   string
-	shared bool
+	path         string
+	applications string // their folder
+	shared       bool
 }
 
 func (native) Name() string { return "native" }
@@ -62,6 +64,7 @@ func (n native) Run(ctx context.Context, program string, count uint64) (Run, err
 	defer cancel()
 	start := time.Now()
 	cmd := exec.CommandContext(ctx, n.path, program, strconv.FormatUint(count, 10))
+	cmd.Env = append(os.Environ(), applicationsEnv+"="+n.applications)
 	out, err := cmd.CombinedOutput()
 	elapsed := time.Since(start)
 	if err != nil {

@@ -18,7 +18,9 @@ typedef uint64_t u64;
 	P(calls) P(recursion) P(deep) \
 	P(nbody) P(matmul) P(fft) P(mandelbrot) P(sqrtdiv) \
 	P(sequential) P(strided) P(chase) P(memcpy) \
-	P(syscall) P(fault) P(fork) P(exec) P(pipe) P(switch)
+	P(syscall) P(fault) P(fork) P(exec) P(pipe) P(switch) \
+	P(compiler) P(python) \
+	P(once) P(few) P(many)
 
 #define DECLARE(name) void setup_##name(void); u64 run_##name(void);
 PROGRAMS(DECLARE)

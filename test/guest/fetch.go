@@ -29,7 +29,7 @@ var modules = []string{"virtio_mmio", "virtio_blk", "ext4", "virtio_net", "af_pa
 
 // fetchAll fills dir with the files and their list.
 func fetchAll(ctx context.Context, dir string) error {
-	archive, err := openArchive(ctx)
+	archive, err := OpenArchive(ctx, "riscv64")
 	if err != nil {
 		return err
 	}
@@ -37,7 +37,7 @@ func fetchAll(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	x := &extractor{ctx: ctx, archive: archive, dir: dir}
+	x := &extractor{dir: dir}
 	f := &Files{}
 	sbi, uboot := "usr/lib/riscv64-linux-gnu/opensbi/generic/", "usr/lib/u-boot/"
 	for _, p := range []struct {
@@ -51,9 +51,9 @@ func fetchAll(ctx context.Context, dir string) error {
 			uboot + "qemu-riscv64_smode/u-boot.bin": &f.UBootS, uboot + "qemu-riscv64_smode/uboot.elf": &f.UBootSELF}},
 		{kernel, nil},
 	} {
-		entries, err := x.unpack(p.name)
+		entries, err := Unpack(ctx, archive, p.name)
 		if err != nil {
-			return fmt.Errorf("package %s: %w", p.name, err)
+			return err
 		}
 		if p.name == kernel {
 			err = x.kernel(entries, f)
@@ -71,8 +71,8 @@ func fetchAll(ctx context.Context, dir string) error {
 	return os.WriteFile(filepath.Join(dir, listFile), append(data, '\n'), 0o644)
 }
 
-// openArchive opens the host's own mirror.
-func openArchive(ctx context.Context) (*apt.Archive, error) {
+// OpenArchive opens the suite on the host's own mirror, for one architecture.
+func OpenArchive(ctx context.Context, arch string) (*apt.Archive, error) {
 	src, err := apt.HostMirror("/")
 	if err != nil {
 		return nil, err
@@ -93,7 +93,7 @@ func openArchive(ctx context.Context) (*apt.Archive, error) {
 	if err != nil {
 		return nil, err
 	}
-	return apt.Open(ctx, cache, mirror, Suite, "riscv64", keys, func(int64) {})
+	return apt.Open(ctx, cache, mirror, Suite, arch, keys, func(int64) {})
 }
 
 // kernelName finds the package that the kernel's metapackage stands for.
@@ -114,19 +114,22 @@ func kernelName(x *apt.Index) (string, error) {
 	return "", fmt.Errorf("package linux-image-riscv64 depends on no kernel: %s", meta.Depends)
 }
 
-type extractor struct {
-	ctx     context.Context
-	archive *apt.Archive
-	dir     string
+// Unpack gives the regular files of a package by their names, without a leading
+// slash.
+func Unpack(ctx context.Context, archive *apt.Archive, name string) (map[string][]byte, error) {
+	entries, err := unpack(ctx, archive, name)
+	if err != nil {
+		return nil, fmt.Errorf("package %s: %w", name, err)
+	}
+	return entries, nil
 }
 
-// unpack gives the files of a package by their names, without a leading slash.
-func (x *extractor) unpack(name string) (map[string][]byte, error) {
-	p := x.archive.Index.Lookup(name)
+func unpack(ctx context.Context, archive *apt.Archive, name string) (map[string][]byte, error) {
+	p := archive.Index.Lookup(name)
 	if p == nil {
-		return nil, fmt.Errorf("suite %s has no such package", Suite)
+		return nil, fmt.Errorf("suite %s has no such package", archive.Suite)
 	}
-	file, err := x.archive.Fetch(x.ctx, p, func(int64) {})
+	file, err := archive.Fetch(ctx, p, func(int64) {})
 	if err != nil {
 		return nil, err
 	}
@@ -159,6 +162,9 @@ func (x *extractor) unpack(name string) (map[string][]byte, error) {
 		entries[strings.TrimPrefix(path.Clean("/"+h.Name), "/")] = data
 	}
 }
+
+// extractor writes files of packages to a folder.
+type extractor struct{ dir string }
 
 // files writes some files of a package and notes where each is.
 func (x *extractor) files(pkg string, entries map[string][]byte, want map[string]*string) error {

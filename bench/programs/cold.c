@@ -1,0 +1,43 @@
+/* Cold code: an iteration writes 20000 basic blocks anew and runs them a
+ * number of times. To translate code that runs once must not cost more than
+ * to interpret it. */
+#define _GNU_SOURCE
+#include <string.h>
+#include <sys/mman.h>
+
+#include "bench.h"
+
+/* bench/generate.go writes these; the linker gives the section's ends. */
+u64 generated_code(u64 x);
+extern const u8 __start_generated[], __stop_generated[];
+
+static u8 *copy;
+static size_t size;
+
+static void setup(void)
+{
+	size = (size_t)(__stop_generated - __start_generated);
+	copy = mmap(NULL, size, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (copy == MAP_FAILED)
+		fail("mmap");
+}
+
+static u64 run(int times)
+{
+	memcpy(copy, __start_generated, size);
+	__builtin___clear_cache((char *)copy, (char *)copy + size);
+	u64 (*entry)(u64) = (u64 (*)(u64))(uintptr_t)(copy + ((const u8 *)(uintptr_t)generated_code - __start_generated));
+	u64 x = 1;
+	for (int i = 0; i < times; i++)
+		x = entry(x);
+	return x;
+}
+
+void setup_once(void) { setup(); }
+u64 run_once(void) { return run(1); }
+
+void setup_few(void) { setup(); }
+u64 run_few(void) { return run(8); }
+
+void setup_many(void) { setup(); }
+u64 run_many(void) { return run(64); }
