@@ -32,6 +32,7 @@ type cache struct {
 	active []*codePage         // of the current generation
 	near   [nearSize]nearBlock // by physical address
 	epoch  uint64              // of near: counts when what leads to blocks was forgotten
+	trace  tracer
 }
 
 const (
@@ -143,6 +144,7 @@ func (c *cache) advance(generation uint64, s *Stats) bool {
 }
 
 func (c *cache) drop(p *codePage, s *Stats) {
+	c.trace.dropped(p)
 	delete(c.pages, p.gpa>>memory.PageShift)
 	s.Stale++
 }
@@ -193,4 +195,5 @@ func (c *cache) link(from *block, n int, to *block) {
 	at := from.links[n].Patch
 	patchLink(c.mem.Bytes[at:], int64(to.code-c.mem.Exec)-int64(at))
 	c.mem.Written(at, 4)
+	c.trace.linked(from, n, to)
 }

@@ -180,6 +180,7 @@ func (v *VCPU) blockAt(gpa memory.GPA, host unsafe.Pointer) *block {
 	made := v.emit.Emit(&v.block, v.code.end, len(v.code.blocks))
 	if v.code.end+len(made.Bytes) > len(v.code.mem.Bytes) || len(v.code.blocks)+1 >= abi.MaxBlocks {
 		// Full: begin anew. No code is running.
+		v.code.trace.evicted(&v.code)
 		v.code.forget()
 		v.jumps = [jumpEntries]jumpEntry{}
 		v.stats.Evictions++
@@ -208,5 +209,6 @@ func (v *VCPU) blockAt(gpa memory.GPA, host unsafe.Pointer) *block {
 	v.code.blocks = append(v.code.blocks, b)
 	v.stats.Blocks++
 	v.stats.Bytes += uint64(len(made.Bytes))
+	v.code.trace.block(b, v.h.PC, &v.block, made.Bytes, made.Links)
 	return b
 }

@@ -117,6 +117,9 @@ func makeLayout() abi.Layout {
 type Options struct {
 	CodeBytes int   // limit of the code cache
 	Threshold int64 // how often a block is interpreted first; -1 for never
+
+	Dump    *Dumper  // is told of every translation
+	PerfMap *PerfMap // names what is translated for perf
 }
 
 // New returns a VCPU in its state at power-on. It fails if the host has no
@@ -147,6 +150,8 @@ func New(cfg hart.Config, o Options) (*VCPU, error) {
 	v.in.SetHeat(o.Threshold)
 	v.base = uintptr(unsafe.Pointer(&v.h.X)) + bias
 	v.global = true
+	v.code.trace = tracer{cfg.ID, o.Dump, o.PerfMap}
+	v.code.trace.routines(&v.code)
 	return v, nil
 }
 

@@ -18,6 +18,8 @@ type VCPU struct{ *interp.VCPU }
 type Options struct {
 	CodeBytes int
 	Threshold int64
+	Dump      *Dumper
+	PerfMap   *PerfMap
 }
 
 // Available is false: there is no back end for this host.
