@@ -118,8 +118,11 @@ func (e *Emitter) one(in *ir.Inst) {
 	case ir.AmoSwap, ir.AmoAdd, ir.AmoAnd, ir.AmoOr, ir.AmoXor, ir.AmoCas:
 		e.amo(in)
 	case ir.Barrier:
-		e.byte(0xf0)
-		e.aluMI(aluOr, false, at(RSP, 0), 0)
+		// The host does all in order, but that a load may pass an earlier store.
+		if ir.Order(in.Imm)&ir.WriteRead != 0 {
+			e.byte(0xf0)
+			e.aluMI(aluOr, false, at(RSP, 0), 0)
+		}
 	case ir.Branch:
 		e.compare(in.A, in.B, 0, false)
 		c := [...]cond{ir.EQ: ccE, ir.NE: ccNE, ir.LT: ccL, ir.GE: ccGE, ir.LTU: ccB, ir.GEU: ccAE}[in.Cond]

@@ -97,7 +97,7 @@ const (
 	AmoCas // expected in Dst
 	LoadReserved
 	StoreConditional
-	Barrier // all before, before all after
+	Barrier // orders what the bits of Imm say, see Order
 
 	// Control. Target is an offset from the start of the block's page; it may
 	// be outside the page.
@@ -186,6 +186,27 @@ const (
 )
 
 func (c Cond) String() string { return [...]string{"eq", "ne", "lt", "ge", "ltu", "geu"}[c%6] }
+
+// Order is a set of pairs of accesses that a Barrier keeps in order: the first
+// before it, the second after it.
+type Order uint8
+
+const (
+	ReadRead Order = 1 << iota
+	ReadWrite
+	WriteRead
+	WriteWrite
+)
+
+func (o Order) String() string {
+	s := ""
+	for i, n := range []string{"rr", "rw", "wr", "ww"} {
+		if o>>i&1 != 0 {
+			s += n
+		}
+	}
+	return s
+}
 
 // Inst is a micro-operation.
 type Inst struct {

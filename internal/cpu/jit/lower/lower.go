@@ -3,8 +3,6 @@
 package lower
 
 import (
-	"math/bits"
-
 	"doppel/internal/cpu/jit/ir"
 	"doppel/internal/riscv"
 )
@@ -138,17 +136,29 @@ func one(d riscv.Inst, off int32) ir.Inst {
 	case riscv.LR_W <= op && op <= riscv.AMOCAS_D:
 		return atomic(d)
 	case op == riscv.FENCE || op == riscv.FENCE_TSO:
-		// Everything is done in order but a load may pass an earlier store
-		// (RVWMO: W before R), for which FENCE.TSO does not ask either.
-		const succR, predW = 1 << 1, 1 << 4
-		if op == riscv.FENCE && bits.OnesCount64(uint64(d.Imm)&(succR|predW)) == 2 {
-			return ir.Inst{Op: ir.Barrier}
-		}
-		return ir.Inst{Op: ir.Nop}
+		return ir.Inst{Op: ir.Barrier, Imm: int64(order(d))}
 	case op >= riscv.FLW && op < riscv.NumOps:
 		return float(d)
 	}
 	return ir.Inst{Op: ir.Slow}
+}
+
+// order is what a fence orders of memory (unpriv §2.7). Accesses to devices
+// leave the code.
+func order(d riscv.Inst) (o ir.Order) {
+	const succR, succW, predR, predW = 1 << 1, 1 << 0, 1 << 5, 1 << 4
+	for _, pair := range []struct {
+		bits int64
+		o    ir.Order
+	}{{predR | succR, ir.ReadRead}, {predR | succW, ir.ReadWrite}, {predW | succR, ir.WriteRead}, {predW | succW, ir.WriteWrite}} {
+		if d.Imm&pair.bits == pair.bits {
+			o |= pair.o
+		}
+	}
+	if d.Op == riscv.FENCE_TSO {
+		o = ir.ReadRead | ir.ReadWrite | ir.WriteWrite
+	}
+	return o
 }
 
 func atomic(d riscv.Inst) ir.Inst {
