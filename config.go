@@ -44,6 +44,11 @@ type Config struct {
 	// Engine is "interp", the interpreter, "jit", the binary translator, or
 	// "auto" (or empty): the translator where the host allows it.
 	Engine string
+	// JITDump is a file to which the translator writes all that it makes, for
+	// its developers.
+	JITDump string
+	// PerfMap names generated code in /tmp/perf-PID.map, for Linux's perf.
+	PerfMap bool
 	// Seed, if not nil, makes the machine's random numbers repeatable.
 	Seed *uint64
 }

@@ -21,6 +21,7 @@ import (
 	"io"
 
 	"doppel/internal/backend/block"
+	"doppel/internal/cpu/jit"
 	"doppel/internal/device/virtio"
 	"doppel/internal/entropy"
 	"doppel/internal/guest"
@@ -31,6 +32,7 @@ import (
 type Machine struct {
 	m     *machine.Machine
 	disks *diskFailure
+	aids  aids
 }
 
 // StatusError says that a method cannot be used now, such as Resume on a
@@ -71,6 +73,7 @@ const (
 	defaultMemory = 512 << 20
 	defaultCPUs   = 1
 	firmwareNone  = "none"
+	engineInterp  = "interp"
 )
 
 // New builds a machine: files are read, disks opened and ports bound. Nothing
@@ -80,15 +83,20 @@ func New(cfg Config) (*Machine, error) {
 	if err != nil {
 		return nil, err
 	}
-	disks := &diskFailure{}
-	if mc.Virtio, err = cfg.devices(mc.Entropy, disks); err != nil {
-		return nil, err
-	}
-	m, err := machine.New(*mc)
+	aids, err := cfg.openAids()
 	if err != nil {
 		return nil, err
 	}
-	return &Machine{m, disks}, nil
+	mc.JIT = jit.Options{Dump: aids.dump, PerfMap: aids.perf}
+	disks := &diskFailure{}
+	if mc.Virtio, err = cfg.devices(mc.Entropy, disks); err != nil {
+		return nil, errors.Join(err, aids.close())
+	}
+	m, err := machine.New(*mc)
+	if err != nil {
+		return nil, errors.Join(err, aids.close())
+	}
+	return &Machine{m, disks, aids}, nil
 }
 
 // machine translates what is not a device.
@@ -158,10 +166,14 @@ func openDisk(d Disk, failure *diskFailure) (virtio.Model, error) {
 // Run starts the machine and waits until the guest ends it, the host fails or
 // ctx is done; the error is then that of ctx. It may be called once. A disk
 // that the host cannot read or write (it is full, for example) gives the guest
-// an I/O error, with which it goes on; the first of these is in the error too.
+// an I/O error, with which it goes on; the first of these is in the error too,
+// and so is what could not be written of JITDump and PerfMap.
 func (m *Machine) Run(ctx context.Context) (Result, error) {
 	result, err := m.m.Run(ctx)
 	if failed := m.disks.get(); failed != nil {
+		err = errors.Join(err, failed)
+	}
+	if failed := m.aids.close(); failed != nil {
 		err = errors.Join(err, failed)
 	}
 	return result, err
@@ -196,6 +208,7 @@ func (m *Machine) Restore(r io.Reader) error { return m.m.Restore(r) }
 
 // Close ends the guest and releases everything. It may be called twice.
 func (m *Machine) Close() error {
+	defer m.aids.close() // Run has told what there is to tell
 	if err := m.m.Close(); err != nil {
 		return fmt.Errorf("close machine: %w", err)
 	}

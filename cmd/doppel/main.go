@@ -60,6 +60,12 @@ func status(err error) int {
 // flagOf names a field of the configuration as the user knows it: Disks is
 // --disk.
 func flagOf(field string) string {
+	switch field {
+	case "JITDump":
+		return "--jit-dump"
+	case "PerfMap":
+		return "--perf-map"
+	}
 	return "--" + strings.Replace(strings.ToLower(field), "disks", "disk", 1)
 }
 

@@ -25,6 +25,8 @@ type runFlags struct {
 	ephemeral                        bool
 	net, engine, console             string
 	seed                             uint64
+	jitDump                          string
+	perfMap                          bool
 }
 
 func runCommand() *cobra.Command {
@@ -76,6 +78,8 @@ to the test finisher is passed on.`,
 	fl.StringVar(&f.net, "net", "user", "network: `user|none`")
 	fl.StringArrayVar(&f.publish, "publish", nil, "forward a host port: `[ADDR:]HOST:GUEST[/udp]`; may be repeated")
 	fl.StringVar(&f.engine, "engine", "auto", "processor: `auto|interp|jit`; auto is jit, the binary translator, where the host allows it")
+	fl.StringVar(&f.jitDump, "jit-dump", "", "write all that the translator makes to `FILE`: guest code, IR by pass, host code")
+	fl.BoolVar(&f.perfMap, "perf-map", false, "name generated code in /tmp/perf-PID.map, for Linux's perf")
 	fl.StringVar(&f.console, "console", "stdio", "console: `stdio|pty|unix:PATH|none`")
 	fl.Uint64Var(&f.seed, "seed", 0, "make the guest's random numbers repeatable with seed `N`")
 	return cmd
@@ -148,7 +152,7 @@ func passOn(code int) error {
 func (f *runFlags) config(cmd *cobra.Command) (doppel.Config, error) {
 	cfg := doppel.Config{
 		Kernel: f.kernel, Initrd: f.initrd, Append: f.append, Firmware: f.firmware,
-		CPUs: f.cpus, Net: f.net, Engine: f.engine,
+		CPUs: f.cpus, Net: f.net, Engine: f.engine, JITDump: f.jitDump, PerfMap: f.perfMap,
 	}
 	var err error
 	if cfg.Memory, err = doppel.ParseSize(f.memory); err != nil {
@@ -173,6 +177,9 @@ func (f *runFlags) config(cmd *cobra.Command) (doppel.Config, error) {
 			return cfg, err
 		}
 		cfg.Publish = append(cfg.Publish, p)
+	}
+	if cmd.Flags().Changed("jit-dump") && f.jitDump == "" {
+		return cfg, usageError{errors.New("--jit-dump: no file is named")}
 	}
 	if cmd.Flags().Changed("seed") {
 		cfg.Seed = &f.seed

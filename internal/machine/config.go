@@ -5,6 +5,7 @@ import (
 	"io"
 
 	"doppel/internal/board"
+	"doppel/internal/cpu/jit"
 	"doppel/internal/device"
 	"doppel/internal/device/virtio"
 	"doppel/internal/entropy"
@@ -42,6 +43,7 @@ type Config struct {
 	Memory uint64 // bytes of RAM
 	CPUs   int
 	Engine string // "interp", "jit" or "auto"
+	JIT    jit.Options
 
 	Kernel   File // nil Data: none
 	Initrd   File

@@ -11,13 +11,13 @@ import (
 
 // newEngine makes the vCPU for a hart. Auto is the translator, or the
 // interpreter on hosts where there is none: fallback then says why.
-func newEngine(name string, cfg hart.Config) (c cpu.VCPU, h *hart.Hart, fallback, err error) {
+func newEngine(name string, cfg hart.Config, o jit.Options) (c cpu.VCPU, h *hart.Hart, fallback, err error) {
 	if name != "interp" {
-		c, h, err := newTranslator(cfg)
+		c, h, err := newTranslator(cfg, o)
 		switch {
 		case err == nil:
 			return c, h, nil, nil
-		case name == "jit":
+		case name == "jit" || o.Dump != nil || o.PerfMap != nil: // which need it
 			return nil, nil, nil, err
 		}
 		fallback = err
@@ -28,8 +28,8 @@ func newEngine(name string, cfg hart.Config) (c cpu.VCPU, h *hart.Hart, fallback
 
 // newTranslator fails on hosts that the translator has no back end for, and on
 // those that forbid executable memory.
-var newTranslator = func(cfg hart.Config) (cpu.VCPU, *hart.Hart, error) {
-	v, err := jit.New(cfg, jit.Options{})
+var newTranslator = func(cfg hart.Config, o jit.Options) (cpu.VCPU, *hart.Hart, error) {
+	v, err := jit.New(cfg, o)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -31,7 +31,7 @@ func TestAuto(t *testing.T) {
 	} {
 		newTranslator = ours
 		if c.deny {
-			newTranslator = func(hart.Config) (cpu.VCPU, *hart.Hart, error) { return nil, nil, forbidden }
+			newTranslator = func(hart.Config, jit.Options) (cpu.VCPU, *hart.Hart, error) { return nil, nil, forbidden }
 		}
 		cfg := bare(t, digits)
 		cfg.Engine, cfg.CPUs = c.engine, 2

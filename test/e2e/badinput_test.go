@@ -168,6 +168,11 @@ func TestBadInput(t *testing.T) {
 		{"publish udp port in use", fmt.Sprintf("run --publish %d:80/udp", udp), 1<<8 | 2, []string{fmt.Sprint(udp), "in use"}},
 
 		{"engine", "run --engine warp", 2, []string{"warp", "interp"}},
+		{"dump into a folder", "run --jit-dump " + dir, 2, []string{"--jit-dump", dir, "directory"}},
+		{"dump into nowhere", "run --jit-dump " + missing + "/dump", 2, []string{"--jit-dump", missing, "no such file"}},
+		{"dump of no name", "run --jit-dump=", 2, []string{"--jit-dump", "file"}},
+		{"dump of the interpreter", "run --engine interp --jit-dump " + missing, 2, []string{"--jit-dump", "jit"}},
+		{"map of the interpreter", "run --engine interp --perf-map", 2, []string{"--perf-map", "jit"}},
 		{"console", "run --console vt100", 2, []string{"vt100", "stdio"}},
 		{"console socket without a folder", "run --console unix:" + missing + "/socket", 1<<8 | 2, []string{missing}},
 		{"console socket on a file", "run --console unix:" + good, 1<<8 | 2, []string{good}},
