@@ -1,6 +1,7 @@
 /* Cold code: an iteration writes 20000 basic blocks anew and runs them a
  * number of times. To translate code that runs once must not cost more than
- * to interpret it. */
+ * to interpret it. Each time they are a little further on, so that no page
+ * holds what it held before. */
 #define _GNU_SOURCE
 #include <string.h>
 #include <sys/mman.h>
@@ -11,19 +12,23 @@
 u64 generated_code(u64 x);
 extern const u8 __start_generated[], __stop_generated[];
 
-static u8 *copy;
+enum { STEP = 68, STEPS = 100 };
+
+static u8 *area;
 static size_t size;
 
 static void setup(void)
 {
 	size = (size_t)(__stop_generated - __start_generated);
-	copy = mmap(NULL, size, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (copy == MAP_FAILED)
+	area = mmap(NULL, size + STEP * STEPS, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (area == MAP_FAILED)
 		fail("mmap");
 }
 
 static u64 run(int times)
 {
+	static unsigned turn;
+	u8 *copy = area + STEP * (turn++ % STEPS);
 	memcpy(copy, __start_generated, size);
 	__builtin___clear_cache((char *)copy, (char *)copy + size);
 	u64 (*entry)(u64) = (u64 (*)(u64))(uintptr_t)(copy + ((const u8 *)(uintptr_t)generated_code - __start_generated));
