@@ -58,6 +58,7 @@ type codePage struct {
 	// was made: one comparison serves for all of them.
 	copy   [memory.PageSize]byte
 	lo, hi int
+	mixed  bool // the copy is not what all blocks were
 	host   unsafe.Pointer
 }
 
@@ -79,11 +80,19 @@ func (p *codePage) snapshot() {
 	for _, b := range p.list {
 		copy(p.copy[b.start:], b.Raw())
 	}
+	// Blocks that overlap may have been made before and after a store that no
+	// fence.i has followed yet: no copy can be what both were.
+	p.mixed = false
+	for _, b := range p.list {
+		if raw := b.Raw(); !bytes.Equal(raw, p.copy[b.start:][:len(raw)]) {
+			p.mixed = true
+		}
+	}
 }
 
 // same compares the page's blocks with memory.
 func (p *codePage) same() bool {
-	if bytes.Equal(p.copy[p.lo:p.hi], p.memory()) {
+	if !p.mixed && bytes.Equal(p.copy[p.lo:p.hi], p.memory()) {
 		return true
 	}
 	// What has changed may lie between the blocks.
@@ -126,18 +135,20 @@ func (c *cache) forget() {
 // be forgotten.
 func (c *cache) advance(generation uint64, s *Stats) bool {
 	keep := len(c.active) <= maxActive
+	same := c.active[:0]
 	if keep {
 		for _, p := range c.active {
 			if p.same() {
 				p.generation = generation
+				same = append(same, p)
 			} else {
 				c.drop(p, s)
 				keep = false
 			}
 		}
 	}
+	c.active = same // all that are of this generation, and no others
 	if !keep {
-		c.active = c.active[:0]
 		c.epoch++
 	}
 	return keep
