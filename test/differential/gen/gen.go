@@ -101,6 +101,7 @@ type Config struct {
 	Scratch uint64                     // address of the scratch memory
 	Has     func(riscv.Extension) bool // extensions to use
 	Length  int                        // about how many instructions
+	Locked  []uint8                    // more integer registers never to write
 	Avoid   func(riscv.Inst) bool      // instructions to leave out; may be nil
 	Keep    func(riscv.Inst) bool      // those whose floating-point result is to be stored; may be nil
 }
@@ -158,6 +159,9 @@ var Excluded = map[riscv.Op]string{
 func (g *Generator) Next() *Program {
 	g.p = &Program{}
 	g.locked = [32]bool{0: false, GP: true}
+	for _, r := range g.cfg.Locked {
+		g.locked[r] = true
+	}
 	g.open = g.open[:0]
 	g.compress = g.r.IntN(4)
 	g.state()

@@ -1,0 +1,167 @@
+package engines
+
+import (
+	"math/rand/v2"
+	"testing"
+
+	"doppel/internal/cpu/jit"
+	"doppel/test/differential/repeat"
+)
+
+// options are the translators that are compared: one as it is used, and others
+// that translate at once, and whose code memory is always full.
+var options = []struct {
+	name string
+	jit.Options
+}{
+	{"usual", jit.Options{}},
+	{"eager", jit.Options{Threshold: -1}},
+	{"1 MiB", jit.Options{Threshold: 1, CodeBytes: 1 << 20}},
+	{"64 KiB", jit.Options{Threshold: -1, CodeBytes: 64 << 10}},
+}
+
+func need(tb testing.TB) {
+	if !jit.Available() {
+		tb.Skip("no translator on this host")
+	}
+}
+
+// set is the machines that a few programs in a row are compared on.
+type set struct {
+	name     string
+	machines []*machine
+}
+
+// sets makes for each translator: the interpreter, the translator, and both in
+// turn.
+func sets(tb testing.TB) (all []set) {
+	for _, o := range options {
+		j := translator(o.Options)
+		all = append(all, set{o.name, []*machine{newMachine(tb, interpreter), newMachine(tb, j), newMachine(tb, interpreter, j, j)}})
+	}
+	return all
+}
+
+const length = 60_000 // instructions of a program
+
+// compare runs a seed's program.
+func compare(t testing.TB, s set, seed uint64) {
+	p := newProgram(seed)
+	events := schedule(rand.New(rand.NewPCG(seed, 1)), length)
+	if err := trial(p, events, s.machines); err != nil {
+		t.Fatalf("DOPPEL_SEED=%d, translator %s, theme %q, %v-mode, satp %#x: %v\n%s", seed, s.name, p.theme.name, p.mode, p.state.CSR.Satp, err,
+			last(t, p, events, stopOf(err)))
+	}
+}
+
+func trial(p *program, events []event, ms []*machine) error {
+	for _, m := range ms {
+		m.load(p.world)
+	}
+	return follow(events, ms...)
+}
+
+// TestPrograms compares whole programs. Machines are used again, so that code
+// of one program meets that of the ones before.
+func TestPrograms(t *testing.T) {
+	need(t)
+	seed := repeat.Seed(t)
+	all := sets(t)
+	count := repeat.Count(t, 3000, 400)
+	for i := range count {
+		if i%200 == 199 {
+			all = sets(t)
+		}
+		compare(t, all[i%len(all)], seed+uint64(i))
+	}
+	for _, s := range all {
+		for _, m := range s.machines[1:] {
+			for _, e := range m.engines {
+				if v, ok := e.(*jit.VCPU); ok {
+					t.Logf("%s: %v", s.name, v.Stats())
+				}
+			}
+		}
+	}
+}
+
+// TestEveryStop: a short program may stop after every one of its instructions.
+// Its code is warm, so that the translator runs it.
+func TestEveryStop(t *testing.T) {
+	need(t)
+	seed := repeat.Seed(t)
+	for i := range repeat.Count(t, 24, 6) {
+		seed := seed + uint64(i)
+		p := newProgram(seed)
+		const total = 1200
+		a, b := newMachine(t, interpreter), newMachine(t, translator(jit.Options{Threshold: -1}))
+		for _, m := range []*machine{a, b} {
+			m.load(p.world)
+			for range 20 {
+				if _, err := m.run(total); err != nil {
+					t.Fatalf("DOPPEL_SEED=%d: %v", seed, err)
+				}
+			}
+		}
+		for n := uint64(1); n < total; n++ {
+			events := []event{{budget: n, line: -1}, {budget: total - n, line: -1}}
+			if err := trial(p, events, []*machine{a, b}); err != nil {
+				t.Fatalf("DOPPEL_SEED=%d, theme %q, %d of %d instructions: %v\n%s", seed, p.theme.name, n, total, err, last(t, p, events, stopOf(err)))
+			}
+		}
+	}
+}
+
+// TestCanFail: the comparison sees a difference in a register, in memory, in
+// where Run stops and in how.
+func TestCanFail(t *testing.T) {
+	for name, spoil := range map[string]func(*machine){
+		"register": func(m *machine) { m.cpu().Hart().F[31] ^= 1 },
+		"csr":      func(m *machine) { m.cpu().Hart().CSR.Mhpmcounter[3]++ },
+		"memory":   func(m *machine) { m.ram.Bytes()[ramSize-1]++ },
+		"count":    func(m *machine) { m.cpu().Hart().Instret++ },
+	} {
+		caught := 0
+		for seed := range uint64(4) {
+			p := newProgram(seed)
+			a, b := newMachine(t, interpreter), newMachine(t, interpreter)
+			a.load(p.world)
+			b.load(p.world)
+			events := schedule(rand.New(rand.NewPCG(seed, 1)), 1000)
+			if err := follow(events, a, b); err != nil {
+				t.Errorf("two interpreters differ: %v", err)
+			}
+			spoil(b)
+			if follow(events[:1], a, b) != nil {
+				caught++
+			}
+		}
+		if caught == 0 {
+			t.Errorf("%s: a difference went unseen", name)
+		}
+	}
+}
+
+// TestProgramsGetFar: programs do what their themes say, rather than fault at
+// once: nearly all instructions of clean themes retire.
+func TestProgramsGetFar(t *testing.T) {
+	seen := map[string]bool{}
+	clean, retired := 0, uint64(0)
+	for seed := range uint64(200) {
+		p := newProgram(seed)
+		seen[p.theme.name] = true
+		if !p.theme.clean {
+			continue
+		}
+		m := newMachine(t, interpreter)
+		m.load(p.world)
+		if _, err := m.run(10_000); err != nil {
+			t.Fatalf("seed %d: %v", seed, err)
+		}
+		clean++
+		retired += m.cpu().Instructions()
+	}
+	if len(seen) != len(themes) || retired < uint64(clean)*9000 {
+		t.Errorf("themes %v; of 10000 instructions %d retire", seen, retired/uint64(max(clean, 1)))
+	}
+}
