@@ -8,7 +8,8 @@ import (
 )
 
 // CodeMemory is memory for generated code, mapped twice: once to be written
-// and once to be executed, never both through one mapping.
+// and once to be executed, never both through one mapping. Both lie between
+// guards.
 type CodeMemory struct {
 	Bytes []byte  // writable
 	Exec  uintptr // the address where the same memory is executable
@@ -31,10 +32,10 @@ func NewCodeMemory(name string, size int) (*CodeMemory, error) {
 		return nil, fmt.Errorf("memory file %s of %d bytes: %w", name, size, err)
 	}
 	m := &CodeMemory{}
-	if m.Bytes, err = unix.Mmap(fd, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED); err != nil {
+	if m.Bytes, err = mapGuarded(fd, uint64(size), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED); err != nil {
 		return nil, fmt.Errorf("map %d bytes for %s: %w", size, name, err)
 	}
-	if m.exec, err = unix.Mmap(fd, 0, size, unix.PROT_READ|unix.PROT_EXEC, unix.MAP_SHARED); err != nil {
+	if m.exec, err = mapGuarded(fd, uint64(size), unix.PROT_READ|unix.PROT_EXEC, unix.MAP_SHARED); err != nil {
 		m.Close()
 		return nil, fmt.Errorf("map %d executable bytes for %s: %w", size, name, err)
 	}
@@ -52,9 +53,9 @@ func (m *CodeMemory) Written(at, size int) {
 
 // Close unmaps the memory. Nothing executes it any more.
 func (m *CodeMemory) Close() error {
-	err := unix.Munmap(m.Bytes)
+	err := unmapGuarded(m.Bytes)
 	if m.exec != nil {
-		if e := unix.Munmap(m.exec); err == nil {
+		if e := unmapGuarded(m.exec); err == nil {
 			err = e
 		}
 	}

@@ -6,7 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// SharedMemory is a zero-filled memory file mapped shared, outside the Go heap.
+// SharedMemory is a zero-filled memory file mapped shared, outside the Go heap,
+// between guards.
 type SharedMemory struct {
 	Bytes []byte
 	fd    int
@@ -23,7 +24,7 @@ func NewSharedMemory(name string, size uint64) (*SharedMemory, error) {
 		unix.Close(fd)
 		return nil, fmt.Errorf("memory file %s of %d bytes: %w", name, size, err)
 	}
-	b, err := unix.Mmap(fd, 0, int(size), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_NORESERVE)
+	b, err := mapGuarded(fd, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_NORESERVE)
 	if err != nil {
 		unix.Close(fd)
 		return nil, fmt.Errorf("map %d bytes for %s: %w", size, name, err)
@@ -57,7 +58,7 @@ func (m *SharedMemory) NextData(off uint64) (start, end uint64) {
 
 // Close unmaps the memory. Bytes must not be used afterwards.
 func (m *SharedMemory) Close() error {
-	err := unix.Munmap(m.Bytes)
+	err := unmapGuarded(m.Bytes)
 	m.Bytes = nil
 	unix.Close(m.fd)
 	return err

@@ -1,0 +1,35 @@
+package platform
+
+import (
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// guardBytes is what no access reaches on both sides of memory that generated
+// code addresses: should an address ever be wrong, by less than this, the
+// process ends there and then instead of going on with a neighbour's data.
+const guardBytes = 1 << 20
+
+// mapGuarded maps a memory file between guards, which take addresses and no
+// memory.
+func mapGuarded(fd int, size uint64, prot, flags int) ([]byte, error) {
+	whole, err := unix.MmapPtr(-1, 0, nil, uintptr(size)+2*guardBytes, unix.PROT_NONE, unix.MAP_PRIVATE|unix.MAP_ANON|unix.MAP_NORESERVE)
+	if err != nil {
+		return nil, err
+	}
+	at := unsafe.Add(whole, guardBytes)
+	if _, err := unix.MmapPtr(fd, 0, at, uintptr(size), prot, flags|unix.MAP_FIXED); err != nil {
+		_ = unix.MunmapPtr(whole, uintptr(size)+2*guardBytes) // the first error says more
+		return nil, err
+	}
+	return unsafe.Slice((*byte)(at), size), nil
+}
+
+// unmapGuarded undoes mapGuarded.
+func unmapGuarded(b []byte) error {
+	if len(b) == 0 {
+		return unix.EINVAL // it was done before
+	}
+	return unix.MunmapPtr(unsafe.Add(unsafe.Pointer(&b[0]), -guardBytes), uintptr(len(b))+2*guardBytes)
+}
