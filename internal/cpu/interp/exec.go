@@ -32,7 +32,7 @@ func (v *VCPU) exec(left int64) {
 
 lookup: // the block at pc, by virtual address
 	je = &v.jumps[jumpIndex(pc)]
-	if je.pc == pc && (je.key == v.jumpKey || je.key == v.globalKey) {
+	if je.pc == pc && je.key == v.jumpKey {
 		blk = je.blk
 		goto enter
 	}

@@ -20,11 +20,7 @@ func (v *VCPU) fetch(pc uint64) *block {
 		return v.fetchSingle(pc)
 	}
 	b := v.blockAt(p.gpa, p.host)
-	key := v.jumpKey
-	if p.global {
-		key = v.globalKey
-	}
-	v.jumps[jumpIndex(pc)] = jumpEntry{pc, key, b}
+	v.jumps[jumpIndex(pc)] = jumpEntry{pc, v.jumpKey, b}
 	v.jumpPages.add(pc)
 	return b
 }
@@ -36,27 +32,49 @@ func (v *VCPU) fetchPlace(pc, va uint64) (p place, whole, ok bool) {
 	e := &v.fetches[page%fetchTLBSize]
 	if e.tag == page<<memory.PageShift|v.fetchCtx {
 		off := va & pageMask
-		return place{host: unsafe.Add(e.page, off), gpa: e.gpa | memory.GPA(off), global: e.global}, true, true
+		return place{host: unsafe.Add(e.page, off), gpa: e.gpa | memory.GPA(off)}, true, true
 	}
-	m, cause, ok := v.h.Translate(va, 2, hart.Fetch)
-	if ok {
-		r := v.mem.Find(m.GPA, 2)
-		if r != nil && r.Readable() {
-			p.gpa, p.host = m.GPA, unsafe.Add(r.Host(), uint64(m.GPA-r.Base))
-			p.global = m.Global
-			whole = m.Size >= memory.PageSize
-			if whole {
-				*e = fetchEntry{page<<memory.PageShift | v.fetchCtx, unsafe.Add(p.host, -int(va&pageMask)), p.gpa &^ pageMask, p.global}
-				v.noteSuperpage(m, v.fetchCtx)
-			}
-			return p, whole, true
+	m, r, cause, ok := v.translateFetch(va)
+	if !ok {
+		// priv §3.1.16: tval is the part of the instruction that faults, epc its start.
+		v.h.PC = pc
+		v.h.Trap(cause, va)
+		return place{}, false, false
+	}
+	p.gpa, p.host = m.GPA, unsafe.Add(r.Host(), uint64(m.GPA-r.Base))
+	if whole = m.Size >= memory.PageSize; whole {
+		v.keepFetch(e, va, &m, r)
+	}
+	return p, whole, true
+}
+
+// translateFetch is Translate for a parcel that memory holds.
+func (v *VCPU) translateFetch(va uint64) (m hart.Mapping, r *memory.Region, cause riscv.Cause, ok bool) {
+	if m, cause, ok = v.h.Translate(va, 2, hart.Fetch); ok {
+		if r = v.mem.Find(m.GPA, 2); r != nil && r.Readable() {
+			return m, r, 0, true
 		}
-		cause = riscv.InstructionAccessFault // memory does not hold it
+		cause = riscv.InstructionAccessFault
 	}
-	// priv §3.1.16: tval is the part of the instruction that faults, epc its start.
-	v.h.PC = pc
-	v.h.Trap(cause, va)
-	return place{}, false, false
+	return m, nil, cause, false
+}
+
+// keepFetch fills e with a whole page.
+func (v *VCPU) keepFetch(e *fetchEntry, va uint64, m *hart.Mapping, r *memory.Region) {
+	v.mayShare(m, v.fetchCtx)
+	gpa := m.GPA &^ pageMask
+	*e = fetchEntry{va&^pageMask | v.fetchCtx, unsafe.Add(r.Host(), uint64(gpa-r.Base)), gpa, v.codeOf(gpa)}
+	v.noteSuperpage(*m, v.fetchCtx)
+}
+
+// fillFetch gives va's page its entry, if it can have one.
+func (v *VCPU) fillFetch(va uint64) bool {
+	m, r, _, ok := v.translateFetch(va)
+	if !ok || m.Size < memory.PageSize {
+		return false
+	}
+	v.keepFetch(&v.fetches[va>>memory.PageShift%fetchTLBSize], va, &m, r)
+	return true
 }
 
 // fetchSingle makes v.single the instruction at pc, of which each half is

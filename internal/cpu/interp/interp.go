@@ -20,6 +20,7 @@ package interp
 import (
 	"fmt"
 	"runtime/debug"
+	"unsafe"
 
 	"doppel/internal/cpu"
 	"doppel/internal/memory"
@@ -36,13 +37,15 @@ type VCPU struct {
 	// What selects among translations and blocks; see tlb.go.
 	dataCtx, fetchCtx uint64
 	jumpKey           uint64
-	globalKey         uint64
-	gen               uint64 // of blocks; counts fence.i
-	fpReady           bool   // mstatus.FS is Dirty: floating point needs no check
+	ctxs              [numKinds]uint64 // contexts for the present satp
+	gen               uint64           // of blocks; counts fence.i
+	fpReady           bool             // mstatus.FS is Dirty: floating point needs no check
 
 	mark int64 // Instret plus what is left of the budget
 	heat int64 // of a new block
 	hot  *block
+	// codeOf gives what a translator has for a page of code.
+	codeOf func(memory.GPA) unsafe.Pointer
 
 	exit    cpu.Exit
 	pending pending
@@ -52,6 +55,7 @@ type VCPU struct {
 	epoch                uint64
 	spaces               map[uint64]uint64 // satp to number
 	nextSpace            uint64
+	unshared             bool // S-mode has pages that are not global
 	super                [2]addressRange
 	jumpPages            pageSet // that v.jumps has entries of, since the epoch began
 
@@ -106,6 +110,7 @@ func (v *VCPU) Init(h *hart.Hart, cfg hart.Config) {
 	v.h, v.mem = h, cfg.Memory
 	v.spaces = make(map[uint64]uint64)
 	v.nextSpace, v.gen, v.heat = 1, 1, never
+	v.codeOf = func(memory.GPA) unsafe.Pointer { return nil }
 	v.forgetBlocks()
 	h.Init(cfg, nil)
 	h.SetEngine(engine{v})
@@ -116,6 +121,7 @@ func (v *VCPU) Init(h *hart.Hart, cfg hart.Config) {
 func (v *VCPU) Hart() *hart.Hart { return v.h }
 
 func (v *VCPU) forgetAll() {
+	v.unshared = false
 	v.flushTLB(hart.Fence{})
 	v.gen++
 	v.pending = pending{}

@@ -13,19 +13,24 @@ import (
 // zero, so that comparing an address with its low bits kept fails for a
 // misaligned access.
 //
-// A context is an address space (a value of satp) together with a kind: the
-// privilege and the bits of mstatus that decide what may be accessed. Trap
-// entry and exit, SUM and a change of satp thus only select another context,
-// and flushing an address space is giving it a new number.
+// A context is an address space together with a kind: the privilege and the
+// bits of mstatus that decide what may be accessed. Trap entry and exit, SUM
+// and a change of satp thus only select another context, and flushing an
+// address space is giving it a new number.
+//
+// An address space is a value of satp, with an exception: S-mode without SUM
+// reaches no user page, and as long as all that it does reach is global, it is
+// in one space whatever satp is (but for its mode). A kernel's translations
+// thus outlive a change of process.
 const (
-	tlbSize      = 4096
-	fetchTLBSize = 1024
+	tlbSize      = 16384
+	fetchTLBSize = 4096
 	jumpSize     = 4096
 	maxSpaces    = 64 // space numbers, from 1
 	pageMask     = memory.PageSize - 1
 )
 
-// Kinds of context.
+// Kinds of context, which are bits 3 to 5 of its number.
 const (
 	kindM = iota // no translation
 	kindU
@@ -34,6 +39,7 @@ const (
 	kindSMXR
 	kindSSUM
 	kindSSUMMXR
+	numKinds
 )
 
 // tlbEntry is known to generated code: see Layout.
@@ -47,24 +53,24 @@ func (e *tlbEntry) at(va uint64) unsafe.Pointer {
 	return unsafe.Add(unsafe.Pointer(nil), e.addend+uintptr(va)) // not in the Go heap
 }
 
+// fetchEntry is known to generated code: see Layout.
 type fetchEntry struct {
-	tag    uint64
-	page   unsafe.Pointer
-	gpa    memory.GPA
-	global bool
+	tag  uint64
+	page unsafe.Pointer
+	gpa  memory.GPA
+	code unsafe.Pointer // what a translator has for the page, not nil if there is one and the tag not 0
 }
 
 // jumpEntry leads from a virtual address to a block. The key is a context and
-// the epoch; for global pages the context is of a space of its own, so that the
-// kernel's entries outlive a change of address space.
+// the epoch.
 type jumpEntry struct {
 	pc  uint64
 	key uint64
 	blk *block
 }
 
-// globalSpace, with a mode of translation, stands in spaces for the space of
-// global pages. As a satp it can translate nothing.
+// globalSpace, with a mode of translation, stands in spaces for the space that
+// S-mode shares. As a satp it can translate nothing.
 const globalSpace = riscv.SatpPPN | riscv.SatpASID
 
 // pageSet is a set of virtual pages that may have more members than were put
@@ -109,46 +115,72 @@ func (v *VCPU) setContext() {
 	v.fpReady = h.CSR.Mstatus&riscv.MstatusFS == riscv.MstatusFS
 	for epoch := v.epoch - 1; epoch != v.epoch; {
 		epoch = v.epoch // if it changes, the numbers before are void
-		v.dataCtx = v.context(h.DataPriv(), true)
-		v.fetchCtx = v.context(h.Priv, false)
-		v.jumpKey = v.epoch<<memory.PageShift | v.fetchCtx
-		v.globalKey = v.jumpKey
-		if mode := h.CSR.Satp & riscv.SatpMode; mode != 0 && h.Priv != hart.M {
-			n := v.space(mode | globalSpace)
-			v.globalKey = v.epoch<<memory.PageShift | n<<6 | v.fetchCtx&(7<<3)
-		}
+		v.setContexts()
 	}
+	v.dataCtx = v.ctxs[v.dataKind()]
+	v.fetchCtx = v.ctxs[fetchKind[h.Priv&3]]
+	v.jumpKey = v.epoch<<memory.PageShift | v.fetchCtx
+}
+
+var fetchKind = [4]uint8{hart.U: kindU, hart.S: kindS, hart.M: kindM}
+
+// dataKind is the kind of loads and stores.
+func (v *VCPU) dataKind() uint64 {
+	p, status := v.h.DataPriv(), v.h.CSR.Mstatus
+	kind := uint64(kindU)
+	switch {
+	case p == hart.M:
+		return kindM
+	case p == hart.S && status&riscv.MstatusSUM != 0:
+		kind = kindSSUM
+	case p == hart.S:
+		kind = kindS
+	}
+	if status&riscv.MstatusMXR != 0 {
+		kind++
+	}
+	return kind
+}
+
+// setContexts gives each kind its context for the present satp.
+func (v *VCPU) setContexts() {
+	satp := v.h.CSR.Satp
+	bare, own, kernel := v.space(0), v.space(satp), v.space(v.sharedSatp(satp))
+	for kind := range v.ctxs {
+		n := own
+		switch kind {
+		case kindM:
+			n = bare
+		case kindS, kindSMXR:
+			n = kernel
+		}
+		v.ctxs[kind] = (n<<3 | uint64(kind)) << 3
+	}
+}
+
+// sharedSatp is what S-mode's space has for its satp.
+func (v *VCPU) sharedSatp(satp uint64) uint64 {
+	if v.unshared {
+		return satp
+	}
+	return satp&riscv.SatpMode | globalSpace
+}
+
+// mayShare is called before m goes into a TLB under a context. S-mode's space
+// is its own from the first page on that is not global; the contexts then
+// change.
+func (v *VCPU) mayShare(m *hart.Mapping, ctx uint64) {
+	if kind := ctx >> 3 & 7; m.Global || v.unshared || kind != kindS && kind != kindSMXR || v.h.CSR.Satp&riscv.SatpMode == 0 {
+		return
+	}
+	v.unshared = true
+	v.flushTLB(hart.Fence{})
 }
 
 // forgetJumps makes all entries of v.jumps void.
 func (v *VCPU) forgetJumps() {
 	v.epoch++
 	v.jumpPages = pageSet{}
-}
-
-func (v *VCPU) context(priv hart.Priv, data bool) uint64 {
-	var sum, mxr uint64
-	if data {
-		sum = v.h.CSR.Mstatus & riscv.MstatusSUM
-		mxr = v.h.CSR.Mstatus & riscv.MstatusMXR
-	}
-	kind := uint64(kindM)
-	satp := v.h.CSR.Satp
-	switch priv {
-	case hart.U:
-		kind = kindU
-	case hart.S:
-		kind = kindS
-		if sum != 0 {
-			kind = kindSSUM
-		}
-	default:
-		satp, mxr = 0, 0
-	}
-	if mxr != 0 {
-		kind++
-	}
-	return (v.space(satp)<<3 | kind) << 3
 }
 
 // space numbers the address spaces that the TLBs know.
@@ -186,7 +218,7 @@ func (v *VCPU) flushTLB(f hart.Fence) {
 	case f.HasASID && !f.HasVA:
 		// priv §4.2.1: translations of other address spaces may stay.
 		for satp := range v.spaces {
-			if uint16(satp>>riscv.SatpASIDShift) == f.ASID {
+			if uint16(satp>>riscv.SatpASIDShift) == f.ASID && satp&globalSpace != globalSpace {
 				delete(v.spaces, satp)
 			}
 		}
@@ -238,7 +270,6 @@ type place struct {
 	host   unsafe.Pointer // nil if memory does not hold it
 	gpa    memory.GPA
 	region *memory.Region
-	global bool // of fetches
 }
 
 // find translates an access that lies in one page. After ok = false the
@@ -253,6 +284,7 @@ func (v *VCPU) find(va, size uint64, acc hart.Access) (p place, cause riscv.Caus
 	if r == nil {
 		return p, 0, true
 	}
+	v.mayShare(&m, v.dataCtx)
 	off := uint64(m.GPA - r.Base)
 	host := unsafe.Add(r.Host(), off)
 	page := va >> memory.PageShift

@@ -66,28 +66,40 @@ func (v *VCPU) Hot() (memory.GPA, unsafe.Pointer) { return v.hot.gpa, v.hot.host
 // Keep makes the interpreter keep the block that it has found hot.
 func (v *VCPU) Keep() { v.hot.heat = never }
 
-// JumpKeys are what virtual addresses of code go by: a pair of address and key
-// leads to the same place until it is void for ever. global is for addresses in
-// global pages.
-func (v *VCPU) JumpKeys() (key, global uint64) { return v.jumpKey, v.globalKey }
+// SetCodeOf sets what tells what the translator has for the page that an
+// address is in; Code finds it by virtual address.
+func (v *VCPU) SetCodeOf(f func(memory.GPA) unsafe.Pointer) { v.codeOf = f }
 
-// Noted says that the translator keeps where pc leads under a JumpKey.
-func (v *VCPU) Noted(pc uint64) { v.jumpPages.add(pc) }
+// ForgetCode makes code what there is for all pages.
+func (v *VCPU) ForgetCode(code unsafe.Pointer) {
+	for i := range v.fetches {
+		v.fetches[i].code = code
+	}
+}
+
+// ReplaceCode makes code what there is for the pages that have old.
+func (v *VCPU) ReplaceCode(old, code unsafe.Pointer) {
+	for i := range v.fetches {
+		if e := &v.fetches[i]; e.code == old {
+			e.code = code
+		}
+	}
+}
+
+// Code tells where the code at the virtual address pc is, and gives what the
+// translator has for its page, to be changed. ok is false if that takes
+// an exception, or PMP divides the page.
+func (v *VCPU) Code(pc uint64) (gpa memory.GPA, code *unsafe.Pointer, ok bool) {
+	page := pc >> memory.PageShift
+	e := &v.fetches[page%fetchTLBSize]
+	if e.tag != page<<memory.PageShift|v.fetchCtx && !v.fillFetch(pc) {
+		return 0, nil, false
+	}
+	return e.gpa | memory.GPA(pc&pageMask), &e.code, true
+}
 
 // FPReady tells that mstatus.FS is Dirty.
 func (v *VCPU) FPReady() bool { return v.fpReady }
-
-// Locate finds where the code at the virtual address pc is, and whether in a
-// global page, if that is known without a page walk.
-func (v *VCPU) Locate(pc uint64) (gpa memory.GPA, global, ok bool) {
-	if e := &v.fetches[pc>>memory.PageShift%fetchTLBSize]; e.tag == pc&^pageMask|v.fetchCtx {
-		return e.gpa | memory.GPA(pc&pageMask), e.global, true
-	}
-	if e := &v.jumps[jumpIndex(pc)]; e.pc == pc && (e.key == v.jumpKey || e.key == v.globalKey) {
-		return e.blk.gpa, e.key == v.globalKey, true
-	}
-	return 0, false, false
-}
 
 // Block is decoded code that does not change.
 type Block struct {
@@ -146,7 +158,7 @@ func (o Outcome) String() string { return [...]string{"next", "jump", "end"}[o] 
 func (v *VCPU) Execute(b *Block, i int, pc uint64, left int64) Outcome {
 	h := v.h
 	in := &b.code()[i]
-	gen, key, global := v.gen, v.jumpKey, v.globalKey
+	gen, key := v.gen, v.jumpKey
 	h.PC = pc + uint64(in.off)
 	h.Instret = uint64(v.mark - left + int64(in.n))
 	switch v.slow(&b.block, in) {
@@ -155,7 +167,7 @@ func (v *VCPU) Execute(b *Block, i int, pc uint64, left int64) Outcome {
 	case slowJump:
 		v.refresh()
 		if h.PC == pc+uint64(in.next().off) && h.Attention.Load() == 0 &&
-			v.gen == gen && v.jumpKey == key && v.globalKey == global {
+			v.gen == gen && v.jumpKey == key {
 			return Next // nothing has changed that leads elsewhere
 		}
 		h.Instret++
@@ -169,8 +181,19 @@ func (v *VCPU) Execute(b *Block, i int, pc uint64, left int64) Outcome {
 }
 
 // Layout is where generated code finds what, in bytes from the start of a
-// VCPU: TLBs of Entries entries of 16 bytes, a tag and an addend (tlb.go), and
-// the context that is part of the tags.
-var Layout = struct{ Loads, Stores, DataContext, Entries uintptr }{
-	unsafe.Offsetof(VCPU{}.loads), unsafe.Offsetof(VCPU{}.stores), unsafe.Offsetof(VCPU{}.dataCtx), tlbSize,
+// VCPU (tlb.go): TLBs of Entries entries of 16 bytes, a tag and an addend, and
+// the context that is part of the tags; the same for fetches, whose entries
+// have 32 bytes, with Code's at the end. Contexts has 8 bytes for each kind.
+var Layout = struct {
+	Loads, Stores, DataContext, Entries uintptr
+	Fetches, FetchContext, FetchEntries uintptr
+	Contexts                            uintptr
+}{
+	Loads: unsafe.Offsetof(VCPU{}.loads), Stores: unsafe.Offsetof(VCPU{}.stores), Entries: tlbSize,
+	DataContext: unsafe.Offsetof(VCPU{}.dataCtx), Contexts: unsafe.Offsetof(VCPU{}.ctxs),
+	Fetches: unsafe.Offsetof(VCPU{}.fetches), FetchEntries: fetchTLBSize,
+	FetchContext: unsafe.Offsetof(VCPU{}.fetchCtx),
 }
+
+// An entry for fetches is what Layout says.
+var _ = [1]struct{}{}[unsafe.Sizeof(fetchEntry{})-32+unsafe.Offsetof(fetchEntry{}.code)-24+unsafe.Offsetof(fetchEntry{}.tag)]

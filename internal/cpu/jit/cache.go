@@ -22,33 +22,33 @@ import (
 // of the same page only, so that no check is needed where they are followed.
 //
 // Kernels execute fence.i far more often than code changes. The pages that are
-// in use are therefore compared at once when the generation changes, which
-// keeps what leads to them, and only the others when they are next used.
+// in use are therefore compared at once when the generation changes, and only
+// the others when they are next used. Only active pages are what the
+// interpreter's TLB for fetches has: from there generated code finds its way
+// by itself.
 type cache struct {
 	mem    *platform.CodeMemory
 	end    int
 	pages  map[memory.GPA]*codePage
-	blocks []*block            // by number
-	active []*codePage         // of the current generation
-	near   [nearSize]nearBlock // by physical address
-	epoch  uint64              // of near: counts when what leads to blocks was forgotten
+	blocks []*block    // by number
+	active []*codePage // of the current generation
+	in     *interp.VCPU
+	none   codeTable // for pages without code
+	free   []*codeTable
 	trace  tracer
 }
 
-const (
-	nearSize  = 1 << 13
-	maxActive = 512 // pages that are compared at a fence.i
-)
+const maxActive = 512 // pages that are compared at a fence.i
 
-type nearBlock struct {
-	gpa   memory.GPA
-	epoch uint64
-	b     *block
+// codeTable is what a page has in the interpreter's TLB for fetches.
+type codeTable struct {
+	abi.CodeTable // first, for generated code
+	page          *codePage
+	copy          [memory.PageSize]byte // see codePage
 }
 
-func (c *cache) nearAt(gpa memory.GPA) *nearBlock { return &c.near[(gpa>>1^gpa>>13)%nearSize] }
-
 type codePage struct {
+	*codeTable // nil once the page is dropped
 	generation uint64
 	gpa        memory.GPA
 	blocks     map[uint16]*block // by offset in the page
@@ -56,7 +56,6 @@ type codePage struct {
 
 	// The page from lo to hi, where its blocks are, as it was when the last one
 	// was made: one comparison serves for all of them.
-	copy   [memory.PageSize]byte
 	lo, hi int
 	mixed  bool // the copy is not what all blocks were
 	host   unsafe.Pointer
@@ -67,6 +66,7 @@ func (p *codePage) memory() []byte { return unsafe.Slice((*byte)(p.host), memory
 // add makes b one of the page's blocks.
 func (p *codePage) add(b *block) {
 	p.blocks[b.start] = b
+	p.CodeTable[b.start/2] = b.offset
 	p.list = append(p.list, b)
 	at := int(b.start)
 	p.lo, p.hi = min(p.lo, at), max(p.hi, at+len(b.Raw()))
@@ -108,16 +108,21 @@ func (p *codePage) same() bool {
 // block is translated code.
 type block struct {
 	*interp.Block
-	code  uintptr
-	count int64  // of instructions
-	start uint16 // offset in the page
-	page  *codePage
-	links []abi.Link // Patch is an offset in the code memory
+	code   uintptr
+	offset uint32 // of code, from the start of the code memory
+	count  int64  // of instructions
+	start  uint16 // offset in the page
+	page   *codePage
+	links  []abi.Link // Patch is an offset in the code memory
 }
 
-func (c *cache) init(mem *platform.CodeMemory) {
-	c.mem = mem
+func (c *cache) init(mem *platform.CodeMemory, in *interp.VCPU) {
+	c.mem, c.in = mem, in
 	c.put(0, routines.Bytes)
+	for i := range c.none.CodeTable {
+		c.none.CodeTable[i] = uint32(routines.Look())
+	}
+	c.none.page = &codePage{}
 	c.forget()
 }
 
@@ -126,44 +131,59 @@ func (c *cache) forget() {
 	c.pages = make(map[memory.GPA]*codePage)
 	clear(c.blocks)
 	c.blocks = c.blocks[:0]
-	c.active = nil
-	c.near = [nearSize]nearBlock{}
-	c.epoch++
+	c.active, c.free = nil, nil
+	c.in.ForgetCode(unsafe.Pointer(&c.none))
 }
 
-// advance begins a generation. It returns false if what leads to blocks is to
-// be forgotten.
-func (c *cache) advance(generation uint64, s *Stats) bool {
-	keep := len(c.active) <= maxActive
+// newPage makes the page that is to have gpa's code.
+func (c *cache) newPage(gpa memory.GPA, host unsafe.Pointer, generation uint64) *codePage {
+	t := &codeTable{}
+	if n := len(c.free); n > 0 {
+		t, c.free = c.free[n-1], c.free[:n-1]
+	}
+	t.CodeTable = c.none.CodeTable
+	t.page = &codePage{codeTable: t, generation: generation, blocks: make(map[uint16]*block), gpa: gpa,
+		lo: memory.PageSize, host: unsafe.Add(host, -int(gpa&pageMask))}
+	c.pages[gpa>>memory.PageShift] = t.page
+	c.active = append(c.active, t.page)
+	return t.page
+}
+
+// advance begins a generation.
+func (c *cache) advance(generation uint64, s *Stats) {
+	if len(c.active) > maxActive {
+		c.active = c.active[:0]
+		c.in.ForgetCode(unsafe.Pointer(&c.none))
+		return
+	}
 	same := c.active[:0]
-	if keep {
-		for _, p := range c.active {
-			if p.same() {
-				p.generation = generation
-				same = append(same, p)
-			} else {
-				c.drop(p, s)
-				keep = false
-			}
+	for _, p := range c.active {
+		if p.same() {
+			p.generation = generation
+			same = append(same, p)
+		} else {
+			c.drop(p, s)
 		}
 	}
-	c.active = same // all that are of this generation, and no others
-	if !keep {
-		c.epoch++
-	}
-	return keep
+	clear(c.active[len(same):])
+	c.active = same
 }
 
+// drop forgets a page whose code has changed.
 func (c *cache) drop(p *codePage, s *Stats) {
 	c.trace.dropped(p)
 	delete(c.pages, p.gpa>>memory.PageShift)
+	c.in.ReplaceCode(unsafe.Pointer(p.codeTable), unsafe.Pointer(&c.none))
+	c.free = append(c.free, p.codeTable)
+	p.codeTable, p.blocks, p.list = nil, nil, nil
 	s.Stale++
 }
 
 // enterRoutine is the address of the routine that code is entered by.
 func (c *cache) enterRoutine() uintptr { return c.mem.Exec + uintptr(routines.Enter) }
 
-// page finds the code of the page that gpa is in, as of the generation.
+// page finds the code of the page that gpa is in, as of the generation, and
+// makes it active.
 func (c *cache) page(gpa memory.GPA, generation uint64, s *Stats) *codePage {
 	p := c.pages[gpa>>memory.PageShift]
 	if p == nil || p.generation == generation {
@@ -176,23 +196,6 @@ func (c *cache) page(gpa memory.GPA, generation uint64, s *Stats) *codePage {
 	p.generation = generation
 	c.active = append(c.active, p)
 	return p
-}
-
-// find returns the block at gpa, if there is one.
-func (c *cache) find(gpa memory.GPA, generation uint64, s *Stats) *block {
-	near := c.nearAt(gpa)
-	if near.gpa == gpa && near.epoch == c.epoch {
-		return near.b
-	}
-	p := c.page(gpa, generation, s)
-	if p == nil {
-		return nil
-	}
-	b := p.blocks[uint16(gpa&pageMask)]
-	if b != nil {
-		*near = nearBlock{gpa, c.epoch, b}
-	}
-	return b
 }
 
 // put writes code.

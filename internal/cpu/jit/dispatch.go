@@ -37,9 +37,6 @@ func (v *VCPU) run() {
 func (v *VCPU) native(b *block) (end bool) {
 	h := &v.h
 	v.fresh()
-	if _, global, ok := v.in.Locate(h.PC); ok {
-		v.note(h.PC, b, global)
-	}
 	code := b.code
 	v.page = h.PC &^ pageMask
 	for {
@@ -61,7 +58,7 @@ func (v *VCPU) native(b *block) (end bool) {
 		switch v.reason {
 		case abi.ExitSlow:
 			v.stats.Slow++
-			b = v.code.blocks[v.id>>8]
+			b := v.code.blocks[v.id>>8]
 			pc := v.page | uint64(b.start)
 			if op := b.Op(int(v.id & 0xff)); op < riscv.NumOps {
 				v.stats.SlowOps[op]++
@@ -74,22 +71,23 @@ func (v *VCPU) native(b *block) (end bool) {
 				return true
 			}
 			// A jump or a trap.
-			if b = v.find(h.PC); b == nil {
+			if code = v.find(h.PC); code == 0 {
 				return false
 			}
 		case abi.ExitLink:
 			v.sync(left)
 			v.stats.Links++
 			from := v.code.blocks[v.id>>8]
-			b = from.page.blocks[uint16(v.pc&pageMask)]
+			b := from.page.blocks[uint16(v.pc&pageMask)]
 			if b == nil {
 				return false
 			}
 			v.code.link(from, int(v.id&0xff), b)
+			code = b.code
 		case abi.ExitLookup:
 			v.sync(left)
 			v.stats.Lookups++
-			if b = v.find(v.pc); b == nil {
+			if code = v.find(v.pc); code == 0 {
 				return false
 			}
 		case abi.ExitBudget:
@@ -98,14 +96,13 @@ func (v *VCPU) native(b *block) (end bool) {
 			if reserve == 0 {
 				return false // the interpreter knows how to end at an instruction
 			}
-			if b = v.find(v.pc); b == nil {
+			if code = v.find(v.pc); code == 0 {
 				return false
 			}
 		}
 		if h.Attention.Load() != 0 {
 			return false
 		}
-		code = b.code
 		v.page = h.PC &^ pageMask
 	}
 }
@@ -116,61 +113,59 @@ func (v *VCPU) sync(left int64) {
 	v.h.Instret += uint64(v.in.Left() - left)
 }
 
-// fresh makes the jump cache and the keys belong to the state.
+// fresh makes what leads to code belong to the interpreter's generation.
 func (v *VCPU) fresh() {
 	if g := v.in.Generation(); g != v.generation {
 		v.generation = g
-		if !v.code.advance(g, &v.stats) {
-			v.jumps = [jumpEntries]jumpEntry{}
-		}
-	}
-	key, global := v.in.JumpKeys()
-	v.keys = [2]uint64{key, key}
-	if v.global {
-		v.keys[1] = global
+		v.code.advance(g, &v.stats)
 	}
 }
 
-// jumpIndex is also in the back ends' lookup.
-func jumpIndex(pc uint64) uint64 { return (pc ^ pc>>12) >> 1 % jumpEntries }
+// codeOf is for the interpreter's TLB for fetches. Only pages that are active
+// in the translator's generation are there, which fresh goes through when that
+// of the interpreter has passed it.
+func (v *VCPU) codeOf(gpa memory.GPA) unsafe.Pointer {
+	if p := v.code.pages[gpa>>memory.PageShift]; p != nil && p.generation == v.generation {
+		return unsafe.Pointer(p.codeTable)
+	}
+	return unsafe.Pointer(&v.code.none)
+}
 
-// find returns the block at the virtual address pc, if there is one and it is
-// known to be there without a page walk.
-func (v *VCPU) find(pc uint64) *block {
+// find returns the code at the virtual address pc, where the hart is to go on,
+// or 0 if there is none yet or something else is to happen first.
+func (v *VCPU) find(pc uint64) uintptr {
 	v.fresh()
-	gpa, global, ok := v.in.Locate(pc)
+	if v.in.Left() <= 0 || v.h.Attention.Load() != 0 {
+		return 0 // a page walk would be too early
+	}
+	gpa, code, ok := v.in.Code(pc)
 	if !ok {
-		return nil
+		return 0
 	}
-	b := v.code.find(gpa, v.generation, &v.stats)
-	if b != nil {
-		v.note(pc, b, global)
+	p := (*codeTable)(*code).page
+	if p.generation != v.generation {
+		if p = v.code.page(gpa, v.generation, &v.stats); p == nil {
+			return 0
+		}
+		*code = unsafe.Pointer(p.codeTable)
 	}
-	return b
-}
-
-// note puts b, which is at pc, into the jump cache.
-func (v *VCPU) note(pc uint64, b *block, global bool) {
-	key := v.keys[pc>>63]
-	if pc>>63 != 0 && !global && key != v.keys[0] {
-		// Not a kernel that marks its pages global.
-		v.global = false
-		v.jumps = [jumpEntries]jumpEntry{}
-		v.fresh()
-		key = v.keys[1]
+	off := p.CodeTable[gpa&pageMask/2]
+	if off == uint32(routines.Look()) {
+		return 0
 	}
-	v.jumps[jumpIndex(pc)] = jumpEntry{pc: pc, key: key, code: b.code}
-	v.in.Noted(pc)
+	return v.code.mem.Exec + uintptr(off)
 }
 
 // blockAt returns the code of the block at gpa, translated if need be, or nil
 // if it cannot be.
 func (v *VCPU) blockAt(gpa memory.GPA, host unsafe.Pointer) *block {
 	v.fresh()
-	if b := v.code.find(gpa, v.generation, &v.stats); b != nil {
-		return b
+	p := v.code.page(gpa, v.generation, &v.stats)
+	if p != nil {
+		if b := p.blocks[uint16(gpa&pageMask)]; b != nil {
+			return b
+		}
 	}
-	p := v.code.pages[gpa>>memory.PageShift]
 	src := v.in.Decode(gpa, host)
 	if src == nil {
 		return nil
@@ -182,7 +177,6 @@ func (v *VCPU) blockAt(gpa memory.GPA, host unsafe.Pointer) *block {
 		// Full: begin anew. No code is running.
 		v.code.trace.evicted(&v.code)
 		v.code.forget()
-		v.jumps = [jumpEntries]jumpEntry{}
 		v.stats.Evictions++
 		p = nil
 		made = v.emit.Emit(&v.block, v.code.end, 0)
@@ -191,16 +185,13 @@ func (v *VCPU) blockAt(gpa memory.GPA, host unsafe.Pointer) *block {
 		}
 	}
 	if p == nil {
-		p = &codePage{generation: v.generation, blocks: make(map[uint16]*block), gpa: gpa, lo: memory.PageSize,
-			host: unsafe.Add(host, -int(gpa&pageMask))}
-		v.code.pages[gpa>>memory.PageShift] = p
-		v.code.active = append(v.code.active, p)
+		p = v.code.newPage(gpa, host, v.generation)
 	}
 	b.page = p
-	p.add(b)
 	at := v.code.end
 	v.code.put(at, made.Bytes)
-	b.code = v.code.mem.Exec + uintptr(at)
+	b.code, b.offset = v.code.mem.Exec+uintptr(at), uint32(at)
+	p.add(b)
 	b.links = append(b.links, made.Links...)
 	for i := range b.links {
 		b.links[i].Patch += at

@@ -41,7 +41,6 @@ const (
 	// threshold is how often a block is interpreted first.
 	threshold = 24
 
-	jumpEntries      = 8192
 	defaultCodeBytes = 32 << 20
 )
 
@@ -60,8 +59,7 @@ type VCPU struct {
 	block ir.Block
 	stats Stats
 
-	generation uint64 // of interp, that the jump cache belongs to
-	global     bool   // addresses of the upper half are in global pages
+	generation uint64 // of interp, that the active pages belong to
 	base       uintptr
 }
 
@@ -71,14 +69,7 @@ type context struct {
 	id, reason             uint32
 	fpOn, fpUsed           uint32
 	fpStatus, fpClean      uint32
-	keys                   [2]uint64
-	jumps                  [jumpEntries]jumpEntry
-}
-
-type jumpEntry struct {
-	pc, key uint64
-	code    uintptr
-	_       uint64
+	codeBase               uintptr
 }
 
 var (
@@ -103,8 +94,8 @@ func makeLayout() abi.Layout {
 		FFlags: rel(hartAt + unsafe.Offsetof(v.h.State.FFlags)),
 		Loads:  rel(in + l.Loads), Stores: rel(in + l.Stores), TLBEntries: int32(l.Entries),
 		DataContext: rel(in + l.DataContext),
-		Jumps:       rel(ctx + unsafe.Offsetof(v.context.jumps)), JumpEntries: jumpEntries,
-		JumpKeys: rel(ctx + unsafe.Offsetof(v.context.keys)),
+		Fetches:     rel(in + l.Fetches), FetchEntries: int32(l.FetchEntries), FetchContext: rel(in + l.FetchContext),
+		CodeBase: rel(ctx + unsafe.Offsetof(v.context.codeBase)),
 		Left:     rel(ctx + unsafe.Offsetof(v.context.left)), Base: rel(ctx + unsafe.Offsetof(v.context.page)),
 		PC: rel(ctx + unsafe.Offsetof(v.context.pc)), Resume: rel(ctx + unsafe.Offsetof(v.context.resume)),
 		ID: rel(ctx + unsafe.Offsetof(v.context.id)), Reason: rel(ctx + unsafe.Offsetof(v.context.reason)),
@@ -143,13 +134,14 @@ func New(cfg hart.Config, o Options) (*VCPU, error) {
 	}
 	v := &VCPU{}
 	runtime.AddCleanup(v, func(m *platform.CodeMemory) { m.Close() }, mem)
-	v.code.init(mem)
 	v.emit = newEmitter(&layout, routines)
 	v.fpClean = fpClean
 	v.in.Init(&v.h, cfg)
+	v.in.SetCodeOf(v.codeOf)
+	v.code.init(mem, &v.in)
 	v.in.SetHeat(o.Threshold)
 	v.base = uintptr(unsafe.Pointer(&v.h.X)) + bias
-	v.global = true
+	v.codeBase = mem.Exec
 	v.code.trace = tracer{cfg.ID, o.Dump, o.PerfMap}
 	v.code.trace.routines(&v.code)
 	return v, nil

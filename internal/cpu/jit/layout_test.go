@@ -27,8 +27,9 @@ func TestLayout(t *testing.T) {
 		{"Loads", layout.Loads, in + interp.Layout.Loads},
 		{"Stores", layout.Stores, in + interp.Layout.Stores},
 		{"DataContext", layout.DataContext, in + interp.Layout.DataContext},
-		{"Jumps", layout.Jumps, uintptr(unsafe.Pointer(&v.jumps))},
-		{"JumpKeys", layout.JumpKeys, uintptr(unsafe.Pointer(&v.keys))},
+		{"Fetches", layout.Fetches, in + interp.Layout.Fetches},
+		{"FetchContext", layout.FetchContext, in + interp.Layout.FetchContext},
+		{"CodeBase", layout.CodeBase, uintptr(unsafe.Pointer(&v.codeBase))},
 		{"Left", layout.Left, uintptr(unsafe.Pointer(&v.left))},
 		{"Base", layout.Base, uintptr(unsafe.Pointer(&v.page))},
 		{"PC", layout.PC, uintptr(unsafe.Pointer(&v.pc))},
@@ -44,7 +45,7 @@ func TestLayout(t *testing.T) {
 			t.Errorf("%s is at %+d from the start of the VCPU, want %+d", c.name, int64(got)-int64(v.base), int64(c.want)-int64(v.base))
 		}
 	}
-	if size := unsafe.Sizeof(jumpEntry{}); size != 32 {
-		t.Errorf("a jump entry has %d bytes, want 32", size)
+	if off := unsafe.Offsetof(codeTable{}.CodeTable); off != 0 {
+		t.Errorf("the table of a page is at %d, want 0", off)
 	}
 }

@@ -11,9 +11,10 @@ type Layout struct {
 	Loads, Stores int32 // TLBs of entries of 16 bytes: tag and addend
 	TLBEntries    int32
 	DataContext   int32 // is or-ed into tags
-	Jumps         int32 // entries of 32 bytes: address, key, code
-	JumpEntries   int32
-	JumpKeys      int32 // for addresses of the lower and of the upper half
+	Fetches       int32 // TLB of entries of 32 bytes: tag, two of no interest, and the page's CodeTable
+	FetchEntries  int32
+	FetchContext  int32 // is or-ed into its tags
+	CodeBase      int32 // 8 bytes: the address of the start of code memory
 	Left          int32 // the budget
 	Base          int32 // of the page
 	PC            int32
@@ -26,11 +27,16 @@ type Layout struct {
 	FPUsed        int32 // 32 bits: the host's flags are the guest's
 }
 
+// CodeTable tells where the code of a page's blocks is, in bytes from the start
+// of code memory, by the offset of their first instruction in units of 2 bytes.
+// Where there is no block, it is the routine that leaves with ExitLookup.
+type CodeTable [2048]uint32
+
 // Reasons why code is left.
 const (
 	ExitSlow   = iota // the instruction ID is the interpreter's
 	ExitLink          // to PC, by link ID, that is not patched yet
-	ExitLookup        // to PC, that is not in the jump cache
+	ExitLookup        // to PC, whose code the CodeTables do not lead to
 	ExitBudget        // before PC: less is left than the block needs
 	NumExits
 )

@@ -160,11 +160,11 @@ func sample() []ir.Inst {
 // address that a TLB has translated into RAX or RDX, is at a place that the
 // Layout names.
 func TestDecodes(t *testing.T) {
-	l := &Layout{X: -128, F: 128, FFlags: 400, Loads: 0x10000, Stores: 0x20000, TLBEntries: 1024, DataContext: 0x30000, Jumps: 0x40000,
-		JumpEntries: 4096, JumpKeys: 0x31000, Left: 0x32000, Base: 0x32008, PC: 0x32010, Resume: 0x32018, ID: 0x32020, Reason: 0x32024,
+	l := &Layout{X: -128, F: 128, FFlags: 400, Loads: 0x10000, Stores: 0x20000, TLBEntries: 1024, DataContext: 0x30000, Fetches: 0x40000,
+		FetchEntries: 4096, FetchContext: 0x31000, CodeBase: 0x31008, Left: 0x32000, Base: 0x32008, PC: 0x32010, Resume: 0x32018, ID: 0x32020, Reason: 0x32024,
 		FPOn: 0x32028, FPUsed: 0x3202c, FPStatus: 0x32030, FPClean: 0x32034}
 	r := NewRoutines(l)
-	routines := map[int]bool{r.Enter: true, r.slow: true, r.link: true, r.look: true, r.short: true}
+	routines := map[int]bool{r.Enter: true, r.slow: true, r.link: true, r.look: true, r.far: true, r.short: true}
 	e := NewEmitter(l, r)
 	const at = 0x1000
 	for _, in := range sample() {

@@ -29,8 +29,9 @@ type Routines struct {
 	Bytes []byte
 	Enter int // address in RAX
 	slow  int
-	link  int
 	look  int
+	far   int // goes on at the virtual address in RAX
+	link  int
 	short int
 }
 
@@ -107,9 +108,14 @@ func NewRoutines(l *Layout) *Routines {
 	a.rm(op{code: 0x0fae}, 3, at(state, l.FPStatus)) // stmxcsr
 	a.here(plain)
 	a.byte(0xc3)
+	r.far = a.pos()
+	lookup(&a, l, r.look)
 	r.Bytes = a.buf
 	return r
 }
+
+// Look is the routine that leaves with ExitLookup, for CodeTables.
+func (r *Routines) Look() int { return r.look }
 
 func (l *Layout) x(r ir.Reg) mem { return at(state, l.X+8*int32(r)) }
 
@@ -212,7 +218,7 @@ func (e *Emitter) goTo(target int32, direct bool, from int) {
 		e.patch(e.jmp(), 0)
 	case target < 0 || target >= 4096:
 		e.leaPage(RAX, target)
-		e.lookup()
+		e.leave(e.r.far)
 	default:
 		if !direct {
 			from = e.jmp()
@@ -226,24 +232,25 @@ func (e *Emitter) goTo(target int32, direct bool, from int) {
 	}
 }
 
-// lookup goes on at the virtual address in RAX.
-func (e *Emitter) lookup() {
-	entry := func(off int32) mem { return mem{state, RCX, 0, e.l.Jumps + off} }
-	e.mov32RR(RCX, RAX)
-	e.shiftRI(shr, false, RCX, 12)
-	e.aluRR(aluXor, false, RCX, RAX)
-	e.shiftRI(shl, false, RCX, 4)
-	e.aluRI(aluAnd, false, RCX, (e.l.JumpEntries-1)<<5)
-	e.aluRM(aluCmp, true, RAX, entry(0))
-	miss := e.jcc(ccNE)
-	e.movRR(RDX, RAX)
-	e.shiftRI(shr, true, RDX, 63)
-	e.movRM(RDX, mem{state, RDX, 3, e.l.JumpKeys})
-	e.aluRM(aluCmp, true, RDX, entry(8))
-	miss2 := e.jcc(ccNE)
-	e.movRR(page, RAX)
-	e.aluRI(aluAnd, true, page, -4096)
-	e.rm(op{code: 0xff}, 4, entry(16)) // jmp
-	e.patch(miss, e.r.look-e.at)
-	e.patch(miss2, e.r.look-e.at)
+// lookup goes on at the virtual address in RAX. Each indirect jump has its own
+// copy, for the host's prediction.
+func (e *Emitter) lookup() { lookup(&e.asm, (*Layout)(e.l), e.r.look-e.at) }
+
+func lookup(a *asm, l *Layout, look int) {
+	entry := func(off int32) mem { return mem{state, RCX, 0, l.Fetches + off} }
+	a.mov32RR(RCX, RAX)
+	a.shiftRI(shr, false, RCX, 12-5)
+	a.aluRI(aluAnd, false, RCX, (l.FetchEntries-1)<<5)
+	a.movRR(page, RAX)
+	a.aluRI(aluAnd, true, page, -4096)
+	a.movRR(RDX, page)
+	a.aluRM(aluOr, true, RDX, at(state, l.FetchContext))
+	a.aluRM(aluCmp, true, RDX, entry(0))
+	a.patch(a.jcc(ccNE), look)
+	a.movRM(RCX, entry(24))
+	a.mov32RR(RDX, RAX)
+	a.aluRI(aluAnd, false, RDX, 0xfff)
+	a.mov32RM(RDX, mem{RCX, RDX, 1, 0})
+	a.aluRM(aluAdd, true, RDX, at(state, l.CodeBase))
+	a.rr(op{code: 0xff}, 4, RDX) // jmp
 }
