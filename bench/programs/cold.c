@@ -25,12 +25,24 @@ static void setup(void)
 		fail("mmap");
 }
 
+/* Some x86 processors (AMD, family 26) rarely execute what an address held
+ * before the store, although they should not; a serializing instruction
+ * between keeps them from it (AMD APM volume 2, "Cross-Modifying Code"). */
+static void serialize(void)
+{
+#if defined(__x86_64__)
+	unsigned a = 0, b, c = 0, d;
+	__asm__ volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d) : : "memory");
+#endif
+}
+
 static u64 run(int times)
 {
 	static unsigned turn;
 	u8 *copy = area + STEP * (turn++ % STEPS);
 	memcpy(copy, __start_generated, size);
 	__builtin___clear_cache((char *)copy, (char *)copy + size);
+	serialize();
 	u64 (*entry)(u64) = (u64 (*)(u64))(uintptr_t)(copy + ((const u8 *)(uintptr_t)generated_code - __start_generated));
 	u64 x = 1;
 	for (int i = 0; i < times; i++)
