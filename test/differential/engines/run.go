@@ -165,16 +165,15 @@ func stopOf(err error) int {
 // follow applies the events to all machines, which the same program is in, and
 // compares them with the first after each.
 func follow(events []event, ms ...*machine) error {
-	lines := uint64(0)
+	lines := uint64(0) // of interrupts
 	for i, ev := range events {
 		if ev.line >= 0 {
 			lines ^= 1 << ev.line
 		}
-		var first stop
 		for k, m := range ms {
 			if ev.change {
 				if err := m.change(); err != nil {
-					return fmt.Errorf("stop %d: change of engine: %w", i, err)
+					return stopError{i, fmt.Errorf("stop %d: change of engine of machine %d: %w", i, k, err)}
 				}
 			}
 			c := m.cpu()
@@ -187,17 +186,15 @@ func follow(events []event, ms ...*machine) error {
 			if ev.code {
 				c.Hart().RequestFlush(hart.Fence{Code: true})
 			}
-			at := c.Hart().PC
-			s, err := m.run(ev.budget)
+		}
+		// Devices and WFI end a Run early: go on for a while.
+		for range 32 {
+			budget, err := step(ev.budget, ms)
 			if err != nil {
-				return stopError{i, fmt.Errorf("stop %d, %d instructions from pc %#x: %w", i, ev.budget, at, err)}
+				return stopError{i, fmt.Errorf("stop %d: %w", i, err)}
 			}
-			if k == 0 {
-				first = s
-				continue
-			}
-			if d := differ(ms[0].cpu().Hart(), c.Hart()); d != "" || s != first {
-				return stopError{i, fmt.Errorf("stop %d, %d instructions from pc %#x: interpreter %+v, machine %d %+v\n%s", i, ev.budget, at, first, k, s, d)}
+			if budget {
+				break
 			}
 		}
 	}
@@ -211,6 +208,28 @@ func follow(events []event, ms ...*machine) error {
 		}
 	}
 	return nil
+}
+
+// step runs all machines once, and compares how they stop. It tells whether
+// they spent the budget.
+func step(n uint64, ms []*machine) (budget bool, err error) {
+	var first stop
+	for k, m := range ms {
+		h := m.cpu().Hart()
+		at := h.PC
+		s, err := m.run(n)
+		if err != nil {
+			return false, fmt.Errorf("%d instructions from pc %#x, machine %d: %w", n, at, k, err)
+		}
+		if k == 0 {
+			first = s
+			continue
+		}
+		if d := differ(ms[0].cpu().Hart(), h); d != "" || s != first {
+			return false, fmt.Errorf("%d instructions from pc %#x: interpreter %+v, machine %d %+v\n%s", n, at, first, k, s, d)
+		}
+	}
+	return first.reason == cpu.ExitBudget, nil
 }
 
 // differ lists the fields in which two harts differ; "" if in none.
@@ -258,9 +277,9 @@ func last(tb testing.TB, p *program, events []event, upTo int) string {
 			raw := *(*uint32)(unsafe.Pointer(&m.ram.Bytes()[mp.GPA-base]))
 			text += "  " + riscv.Decode(raw).Disassemble(at)
 		}
-		if s, err := m.run(1); err != nil || s.reason != cpu.ExitBudget {
-			text += fmt.Sprintf("  %v %v", s, err)
-			n = 1 << 20
+		s, err := m.run(1)
+		if err != nil || s.reason != cpu.ExitBudget {
+			text += fmt.Sprintf("  %v %v", s.reason, err)
 		}
 		if lines = append(lines, text); len(lines) > 4*shown {
 			lines = append(lines[:0], lines[len(lines)-shown:]...)
