@@ -39,20 +39,17 @@ func (v *VCPU) native(b *block) (end bool) {
 	v.fresh()
 	code := b.code
 	v.page = h.PC &^ pageMask
+	v.fpUsed = 0
 	for {
 		// reserve is what is left of the budget after this slice.
 		left := v.in.Left()
 		reserve := max(left-slice, 0)
 		v.left = uint64(left - reserve)
 	resume:
-		v.fpOn = 0
-		if v.in.FPReady() && h.FRM == uint8(riscv.RNE) {
-			v.fpOn = 1
-		}
+		v.readyFloat()
 		enter(v.code.enterRoutine(), v.base, code)
 		if v.fpUsed != 0 {
 			h.FFlags |= guestFlags(v.fpStatus)
-			v.fpUsed = 0
 		}
 		left = reserve + int64(v.left)
 		switch v.reason {
@@ -105,6 +102,20 @@ func (v *VCPU) native(b *block) (end bool) {
 		}
 		v.page = h.PC &^ pageMask
 	}
+}
+
+// readyFloat says what of floating point may run inline. What has made the
+// host's flags the guest's relies on that when it is resumed.
+func (v *VCPU) readyFloat() {
+	v.fpOn, v.fpMoves = 0, 0
+	clean, ok := fpControl(v.h.FRM)
+	if v.in.FPReady() {
+		v.fpMoves = 1
+		if ok {
+			v.fpOn, v.fpClean = 1, clean
+		}
+	}
+	v.fpUsed &= v.fpOn
 }
 
 // sync makes the hart's PC and count those that code has left with.

@@ -9,11 +9,15 @@ import (
 
 	"doppel/internal/cpu/jit/abi"
 	"doppel/internal/cpu/jit/amd64"
+	"doppel/internal/riscv"
 )
 
 type emitter = amd64.Emitter
 
 func newRoutines(l *abi.Layout) *amd64.Routines { return amd64.NewRoutines((*amd64.Layout)(l)) }
+
+// routineCode is what of the routines is code.
+func routineCode(r *amd64.Routines) []byte { return r.Bytes[:r.Data] }
 
 func newEmitter(l *abi.Layout, r *amd64.Routines) *emitter {
 	return amd64.NewEmitter((*amd64.Layout)(l), r)
@@ -32,9 +36,15 @@ func Available() bool {
 	return x.HasSSE42 && x.HasPOPCNT && x.HasBMI1 && x.HasBMI2 && x.HasAVX2 && x.HasFMA
 }
 
-// fpClean is MXCSR as code is to start with: to nearest, all exceptions
-// masked, no flags.
-const fpClean = 0x1f80
+// fpControl is MXCSR as code is to start with in a rounding mode: all
+// exceptions masked, no flags. ok is false for modes that the host lacks.
+func fpControl(frm uint8) (mxcsr uint32, ok bool) {
+	rc := [...]uint32{riscv.RNE: 0, riscv.RTZ: 3, riscv.RDN: 1, riscv.RUP: 2}
+	if int(frm) >= len(rc) {
+		return 0, false
+	}
+	return 0x1f80 | rc[frm]<<13, true
+}
 
 // guestFlags is what MXCSR's sticky flags are in fflags (unpriv §21.2): NV, DZ,
 // OF, UF, NX, from the top. The host has them the other way round, and one for

@@ -10,8 +10,8 @@
 // interpreter execute that one instruction and resumes, links a jump, finds a
 // block, or ends Run. Code is kept by physical page (cache.go).
 //
-// What it does not do: decode, CSRs, traps, page walks, rounding modes other
-// than to nearest. None of these is ever in generated code.
+// What it does not do: decode, traps, page walks, rounding to nearest with ties
+// away from zero. None of these is ever in generated code.
 //
 // Threads: as internal/cpu says. VCPUs share nothing but guest memory, and
 // there are no locks. Generated code runs in slices of bounded length, after
@@ -67,7 +67,7 @@ type VCPU struct {
 type context struct {
 	left, page, pc, resume uint64
 	id, reason             uint32
-	fpOn, fpUsed           uint32
+	fpOn, fpUsed, fpMoves  uint32
 	fpStatus, fpClean      uint32
 	codeBase               uintptr
 }
@@ -100,6 +100,7 @@ func makeLayout() abi.Layout {
 		PC: rel(ctx + unsafe.Offsetof(v.context.pc)), Resume: rel(ctx + unsafe.Offsetof(v.context.resume)),
 		ID: rel(ctx + unsafe.Offsetof(v.context.id)), Reason: rel(ctx + unsafe.Offsetof(v.context.reason)),
 		FPOn: rel(ctx + unsafe.Offsetof(v.context.fpOn)), FPUsed: rel(ctx + unsafe.Offsetof(v.context.fpUsed)),
+		FPMoves: rel(ctx + unsafe.Offsetof(v.context.fpMoves)), FRM: rel(hartAt + unsafe.Offsetof(v.h.State.FRM)),
 		FPStatus: rel(ctx + unsafe.Offsetof(v.context.fpStatus)), FPClean: rel(ctx + unsafe.Offsetof(v.context.fpClean)),
 	}
 }
@@ -135,7 +136,6 @@ func New(cfg hart.Config, o Options) (*VCPU, error) {
 	v := &VCPU{}
 	runtime.AddCleanup(v, func(m *platform.CodeMemory) { m.Close() }, mem)
 	v.emit = newEmitter(&layout, routines)
-	v.fpClean = fpClean
 	v.in.Init(&v.h, cfg)
 	v.in.SetCodeOf(v.codeOf)
 	v.code.init(mem, &v.in)

@@ -37,6 +37,8 @@ func TestLayout(t *testing.T) {
 		{"ID", layout.ID, uintptr(unsafe.Pointer(&v.id))},
 		{"Reason", layout.Reason, uintptr(unsafe.Pointer(&v.reason))},
 		{"FPOn", layout.FPOn, uintptr(unsafe.Pointer(&v.fpOn))},
+		{"FPMoves", layout.FPMoves, uintptr(unsafe.Pointer(&v.fpMoves))},
+		{"FRM", layout.FRM, uintptr(unsafe.Pointer(&v.h.FRM))},
 		{"FPUsed", layout.FPUsed, uintptr(unsafe.Pointer(&v.fpUsed))},
 		{"FPStatus", layout.FPStatus, uintptr(unsafe.Pointer(&v.fpStatus))},
 		{"FPClean", layout.FPClean, uintptr(unsafe.Pointer(&v.fpClean))},

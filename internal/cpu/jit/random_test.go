@@ -60,15 +60,27 @@ func randomBlock(r *rand.Rand, float bool) []byte {
 		op := riscv.LUI + riscv.Op(r.IntN(int(riscv.AMOCAS_D-riscv.LUI)+1))
 		if float {
 			op = riscv.FLW + riscv.Op(r.IntN(int(riscv.FCVT_H_D-riscv.FLW)+1))
+			switch r.IntN(12) {
+			case 0:
+				op = riscv.CSRRW + riscv.Op(r.IntN(6))
+			case 1, 2:
+				code, n = appendQuiet(r, code), n-3
+				continue
+			}
 		}
 		if riscv.JAL <= op && op <= riscv.BGEU {
 			continue
 		}
 		in := riscv.Inst{Op: op, Rd: uint8(r.IntN(32)), Rs1: uint8(r.IntN(32)), Rs2: uint8(r.IntN(32)), Rs3: uint8(r.IntN(32)),
-			RM: []uint8{0, 0, 0, 1, 7, 7, 7, 2, 4}[r.IntN(9)], Imm: int64(r.IntN(4096) - 2048)}
+			RM: []uint8{0, 0, 1, 2, 3, 4, 5, 7, 7, 7, 7, 7, 7, 7, 7, 7}[r.IntN(16)/max(1, r.IntN(3))], Imm: int64(r.IntN(4096) - 2048)}
 		switch {
 		case riscv.LB <= op && op <= riscv.SD, op == riscv.FLW, op == riscv.FSW, op == riscv.FLD, op == riscv.FSD, op == riscv.FLH, op == riscv.FSH:
 			in.Rs1, in.Imm = 5, int64(r.IntN(256))&^7+int64(r.IntN(9))/8
+		case op >= riscv.CSRRW && op <= riscv.CSRRCI:
+			in.Imm = int64(riscv.CSRFflags) + int64(r.IntN(3))
+			if r.IntN(3) == 0 {
+				in.Rs1 = 0
+			}
 		case op >= riscv.LR_W && op <= riscv.AMOCAS_D:
 			in.Rs1 = 6
 		case op == riscv.LUI || op == riscv.AUIPC:
@@ -89,6 +101,28 @@ func randomBlock(r *rand.Rand, float bool) []byte {
 		n--
 	}
 	return binary.LittleEndian.AppendUint32(code, 0x0000_006f) // j .
+}
+
+// appendQuiet appends what compilers make of a quiet comparison, or what is
+// nearly that.
+func appendQuiet(r *rand.Rand, code []byte) []byte {
+	op := riscv.FLT_S + riscv.Op(r.IntN(2))
+	if r.IntN(2) == 0 {
+		op += riscv.FLT_D - riscv.FLT_S
+	}
+	flags := uint8(10 + r.IntN(4))
+	for _, in := range []riscv.Inst{
+		{Op: riscv.CSRRS, Rd: flags, Imm: int64(riscv.CSRFflags)},
+		{Op: op, Rd: uint8(10 + r.IntN(4)), Rs1: uint8(r.IntN(32)), Rs2: uint8(r.IntN(32))},
+		{Op: riscv.CSRRW, Rs1: flags, Imm: int64(riscv.CSRFflags)},
+	} {
+		raw, err := riscv.Encode(in)
+		if err != nil {
+			panic(err)
+		}
+		code = binary.LittleEndian.AppendUint32(code, raw)
+	}
+	return code
 }
 
 var (
@@ -122,8 +156,11 @@ func TestRandomBlocks(t *testing.T) {
 		}
 		x[5], x[6] = dataAt, dataAt+8*r.Uint64N(8)
 		frm := uint8(0)
-		if r.IntN(8) == 0 {
+		switch r.IntN(8) {
+		case 0:
 			frm = uint8(r.IntN(8))
+		case 1, 2, 3:
+			frm = uint8(1 + r.IntN(3))
 		}
 		flags := r.Uint32N(32)
 		mem := make([]byte, 512)

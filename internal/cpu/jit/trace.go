@@ -19,7 +19,7 @@ type tracer struct {
 func (t *tracer) routines(c *cache) {
 	t.perfMap.Add(c.mem.Exec, len(routines.Bytes), "doppel:routines")
 	r := t.dump.Begin("routines", t.hart, 0, 0)
-	r.Code(routines.Bytes, c.mem.Exec)
+	r.Code(routineCode(routines), c.mem.Exec)
 	r.End()
 }
 

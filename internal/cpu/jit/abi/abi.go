@@ -21,9 +21,11 @@ type Layout struct {
 	Resume        int32 // where a slow instruction's code goes on
 	ID            int32
 	Reason        int32
-	FPOn          int32 // 32 bits: floating point may run inline
+	FPOn          int32 // 32 bits: floating point may run inline, in the mode of frm
+	FPMoves       int32 // 32 bits: its registers may be loaded, stored and moved inline
+	FRM           int32 // 8 bits
 	FPStatus      int32 // 32 bits: the host's flags raised inline, when code is left
-	FPClean       int32 // 32 bits: what they are to start with
+	FPClean       int32 // 32 bits: what they are to start with, and the host's rounding mode
 	FPUsed        int32 // 32 bits: the host's flags are the guest's
 }
 

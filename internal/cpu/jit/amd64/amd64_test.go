@@ -110,8 +110,8 @@ func TestVector(t *testing.T) {
 		size uint8
 		want string
 	}{
-		{ir.FMAdd, 8, "c4e2f1a9c2"}, {ir.FMSub, 8, "c4e2f1abc2"}, {ir.FNMSub, 8, "c4e2f1adc2"}, {ir.FNMAdd, 8, "c4e2f1afc2"},
-		{ir.FMAdd, 4, "c4e271a9c2"}, {ir.FNMAdd, 4, "c4e271afc2"},
+		{ir.FMAdd, 8, "c4e2e1a9c3"}, {ir.FMSub, 8, "c4e2e1abc3"}, {ir.FNMSub, 8, "c4e2e1adc3"}, {ir.FNMAdd, 8, "c4e2e1afc3"},
+		{ir.FMAdd, 4, "c4e261a9c3"}, {ir.FNMAdd, 4, "c4e261afc3"},
 	} {
 		e := NewEmitter(l, NewRoutines(l))
 		code := e.Emit(&ir.Block{Count: 1, Insts: []ir.Inst{{Op: c.op, Size: c.size, Dst: 32, A: 32, B: 32, C: 32}}}, 0, 0)
@@ -126,7 +126,7 @@ func TestVector(t *testing.T) {
 func sample() []ir.Inst {
 	var all []ir.Inst
 	regs := []ir.Reg{0, 1, 8, 10, 15, 31}
-	for o := ir.Nop; o <= ir.FToF; o++ {
+	for o := ir.Nop; o <= ir.FCSRClear; o++ {
 		if o == ir.Jump || o == ir.JumpReg || o == ir.FMAdd || o == ir.FMSub || o == ir.FNMAdd || o == ir.FNMSub {
 			continue // at the end, and what x86asm does not know
 		}
@@ -137,7 +137,15 @@ func sample() []ir.Inst {
 					if o >= ir.FAdd {
 						in.Dst, in.A, in.B = 32+d, 32+in.A, 32+in.B
 					}
+					if f == 0 {
+						in.Round = ir.Round(i % 5)
+					}
+					if f == ir.Truncate {
+						in.Flags |= ir.Undone | ir.Quiet | ir.Either
+					}
 					switch o {
+					case ir.FCSRRead, ir.FCSRWrite, ir.FCSRSet, ir.FCSRClear:
+						in.Dst, in.A, in.Size = d, in.A&31, uint8(1+i%3)
 					case ir.FLoad, ir.FStore, ir.FFromX, ir.FFromI, ir.FFromU:
 						in.A &= 31
 					case ir.FToX, ir.FToI, ir.FToU, ir.FEq, ir.FLt, ir.FLe:
@@ -162,9 +170,12 @@ func sample() []ir.Inst {
 func TestDecodes(t *testing.T) {
 	l := &Layout{X: -128, F: 128, FFlags: 400, Loads: 0x10000, Stores: 0x20000, TLBEntries: 1024, DataContext: 0x30000, Fetches: 0x40000,
 		FetchEntries: 4096, FetchContext: 0x31000, CodeBase: 0x31008, Left: 0x32000, Base: 0x32008, PC: 0x32010, Resume: 0x32018, ID: 0x32020, Reason: 0x32024,
-		FPOn: 0x32028, FPUsed: 0x3202c, FPStatus: 0x32030, FPClean: 0x32034}
+		FPOn: 0x32028, FPUsed: 0x3202c, FPStatus: 0x32030, FPClean: 0x32034, FPMoves: 0x32038, FRM: 0x3203c}
 	r := NewRoutines(l)
 	routines := map[int]bool{r.Enter: true, r.slow: true, r.link: true, r.look: true, r.far: true, r.short: true}
+	for _, at := range append(r.setFCSR[:], r.zeroTimesInf[:]...) {
+		routines[at] = true
+	}
 	e := NewEmitter(l, r)
 	const at = 0x1000
 	for _, in := range sample() {
@@ -183,7 +194,7 @@ func TestDecodes(t *testing.T) {
 			}
 			if m, ok := x.Args[0].(x86asm.Mem); ok && x.Op != x86asm.JMP && x.Op != x86asm.CMP && x.Op != x86asm.LDMXCSR {
 				d := int32(m.Disp)
-				inState := m.Base == x86asm.R15 && m.Index == 0 && (d >= l.X && d < l.X+256 || d >= l.F && d < l.F+256 || d == l.FPUsed)
+				inState := m.Base == x86asm.R15 && m.Index == 0 && (d >= l.X && d < l.X+256 || d >= l.F && d < l.F+256 || d == l.FPUsed || d == l.FPStatus || d == l.FFlags)
 				translated := (m.Base == x86asm.RAX || m.Base == x86asm.RDX) && m.Index == 0 && d == 0
 				barrier := m.Base == x86asm.RSP && x.Op == x86asm.OR && x.Args[1] == x86asm.Imm(0)
 				if !inState && !translated && !barrier {

@@ -27,12 +27,14 @@ type Layout abi.Layout
 // Routines are what all code shares.
 type Routines struct {
 	Bytes []byte
+	Data  int // where Bytes are constants and no longer code
 	Enter int // address in RAX
 	slow  int
 	look  int
 	far   int // goes on at the virtual address in RAX
 	link  int
 	short int
+	fpRoutines
 }
 
 const (
@@ -66,9 +68,24 @@ const noHome Reg = 0xff
 
 // NewRoutines makes what is shared.
 func NewRoutines(l *Layout) *Routines {
-	var a asm
 	r := &Routines{}
+	data := r.place(0)
+	r.emit(l)
+	r.Data = (len(r.Bytes) + 15) &^ 15
+	r.place(r.Data)
+	r.emit(l) // as long as before
+	r.Bytes = append(append(r.Bytes, make([]byte, r.Data-len(r.Bytes))...), data...)
+	return r
+}
+
+func (r *Routines) emit(l *Layout) {
+	var a asm
+	r.fpRoutines.emit(&a, l)
 	r.Enter = a.pos()
+	a.aluMI(aluCmp, false, at(state, l.FPUsed), 0)
+	unarmed := a.jcc(ccE)
+	a.ldmxcsr(at(state, l.FPClean))
+	a.here(unarmed)
 	for _, m := range mapped {
 		a.movRM(m.host, l.x(m.guest))
 	}
@@ -105,13 +122,16 @@ func NewRoutines(l *Layout) *Routines {
 	a.movMR(at(state, l.Base), page)
 	a.aluMI(aluCmp, false, at(state, l.FPUsed), 0)
 	plain := a.jcc(ccE)
-	a.rm(op{code: 0x0fae}, 3, at(state, l.FPStatus)) // stmxcsr
+	a.stmxcsr(at(state, l.FPStatus))
+	a.byte(0x68) // push, for Go to have its rounding mode back
+	a.imm32(defaultMXCSR)
+	a.ldmxcsr(at(RSP, 0))
+	a.byte(0x59) // pop rcx
 	a.here(plain)
 	a.byte(0xc3)
 	r.far = a.pos()
 	lookup(&a, l, r.look)
 	r.Bytes = a.buf
-	return r
 }
 
 // Look is the routine that leaves with ExitLookup, for CodeTables.
@@ -126,6 +146,10 @@ type stub struct {
 	from   []int // displacements that lead to it
 	index  uint8 // of the slow instruction
 	resume int
+	copies []fcopy // to be there when the block goes on
+
+	leave bool  // the block does not go on,
+	next  int32 // but what is at this offset does
 }
 
 // side is an exit by a branch.
@@ -143,6 +167,7 @@ type Emitter struct {
 	r     *Routines
 	at    int // address of the block's code, from that of the Routines
 	id    int32
+	fp    fregs
 	slows []stub
 	sides []side
 	colds []func() // other code out of line
@@ -162,9 +187,13 @@ func (e *Emitter) Emit(b *ir.Block, at int, id int) abi.Code {
 	e.at, e.id, e.blk = at, int32(id)<<8, b
 	e.aluRI(aluSub, true, budget, int32(b.Count))
 	short := e.jcc(ccS)
+	e.fp.reset()
 	for i := range b.Insts {
 		e.cur = &b.Insts[i]
 		e.one(e.cur)
+		if op := e.cur.Op; op > ir.JumpReg && (op < ir.FAdd || op > ir.FCSRClear) {
+			e.fp.moves, e.fp.armed = false, false // it may have changed mstatus.FS
+		}
 	}
 	for _, s := range e.sides {
 		e.here(s.from)
@@ -176,10 +205,8 @@ func (e *Emitter) Emit(b *ir.Block, at int, id int) abi.Code {
 	for _, f := range e.colds {
 		f()
 	}
-	for _, s := range e.slows {
-		e.here(s.from...)
-		e.callSlow(s.index)
-		e.patch(e.jmp(), s.resume)
+	for i := range e.slows {
+		e.slowStub(&e.slows[i])
 	}
 	e.here(short)
 	e.aluRI(aluAdd, true, budget, int32(b.Count))
@@ -191,17 +218,42 @@ func (e *Emitter) Emit(b *ir.Block, at int, id int) abi.Code {
 // leave jumps to a routine.
 func (e *Emitter) leave(routine int) { e.patch(e.jmp(), routine-e.at) }
 
+// callSlow has the interpreter execute an instruction, after which nothing is
+// known about floating point.
 func (e *Emitter) callSlow(index uint8) {
 	e.movRI(RAX, int64(e.id|int32(index)))
+	e.callRoutine(e.r.slow)
+	e.fp.reset()
+}
+
+func (e *Emitter) callRoutine(routine int) {
 	e.byte(0xe8)
 	e.imm32(0)
-	e.patch(e.pos()-4, e.r.slow-e.at)
+	e.patch(e.pos()-4, routine-e.at)
+}
+
+func (e *Emitter) slowStub(s *stub) {
+	if len(s.from) == 0 {
+		return
+	}
+	e.here(s.from...)
+	e.callSlow(s.index)
+	if !s.leave {
+		e.restore(s.copies)
+		e.patch(e.jmp(), s.resume)
+		return
+	}
+	if back := int32(e.blk.Count) - int32(s.index) - 1; back != 0 {
+		e.aluRI(aluAdd, true, budget, back)
+	}
+	e.leaPage(RAX, s.next)
+	e.leave(e.r.look)
 }
 
 // slow makes the displacements lead to a stub that has the interpreter execute
 // the current instruction and goes on after it.
 func (e *Emitter) slow(from ...int) {
-	e.slows = append(e.slows, stub{append([]int(nil), from...), e.cur.Index, e.pos()})
+	e.slows = append(e.slows, stub{from: append([]int(nil), from...), index: e.cur.Index, resume: e.pos(), copies: e.fp.copies()})
 }
 
 func (e *Emitter) leaPage(dst Reg, off int32) { e.lea(dst, at(page, off)) }

@@ -1,17 +1,13 @@
 package amd64
 
-import (
-	"math"
+import "doppel/internal/cpu/jit/ir"
 
-	"doppel/internal/cpu/jit/ir"
-)
-
-// Floating point is SSE2 and FMA3 in the rounding mode to nearest; XMM0 to XMM2
-// are free, and the guest's registers are in memory. Exceptions are masked and
-// their flags gather in MXCSR, from where the engine takes them when code is
-// left. What differs from the host goes to the interpreter or is mended out of
-// line: NaN results are canonical (unpriv §21.3), singles are NaN-boxed
-// (§21.2), conversions that overflow saturate (§21.7).
+// Floating point is SSE4.2 and FMA3. XMM0 to XMM2 are free, the others hold
+// copies of guest registers (fregs). Exceptions are masked and their flags
+// gather in MXCSR, whose rounding mode is frm's; the engine takes the flags
+// when code is left. What differs from the host is mended out of line, or goes
+// to the interpreter: NaN results are canonical (unpriv §21.3), singles are
+// NaN-boxed (§21.2), conversions that overflow saturate (§21.7).
 const (
 	xmm0 Reg = iota
 	xmm1
@@ -22,6 +18,15 @@ const (
 	canonical64 = 0x7ff8_0000_0000_0000
 	canonical32 = ^int64(0xffff_ffff) | 0x7fc0_0000
 )
+
+func canonical(size uint8) int64 {
+	if size == 4 {
+		return canonical32
+	}
+	return canonical64
+}
+
+const defaultMXCSR = 0x1f80 // to nearest, all exceptions masked, no flags
 
 // scalar is an SSE operation on a double or a single.
 func scalar(code uint32, size uint8) op {
@@ -39,160 +44,227 @@ func packed(code uint32, size uint8) op {
 	return op{code: 0x0f00 | code, prefix: 0x66}
 }
 
-// fpOn leaves to the interpreter unless floating point may run inline.
-func (e *Emitter) fpOn() (slow int) {
-	e.aluMI(aluCmp, false, at(state, e.l.FPOn), 0)
-	return e.jcc(ccE)
+// fpMoves leaves to the interpreter unless registers may be moved, which
+// writes of CSRs alone change.
+func (e *Emitter) fpMoves() (slow []int) {
+	if e.fp.moves || e.fp.armed {
+		return nil
+	}
+	e.fp.moves = true
+	e.aluMI(aluCmp, false, at(state, e.l.FPMoves), 0)
+	return []int{e.jcc(ccE)}
 }
 
-// fpArm is fpOn for what raises flags: MXCSR must be the guest's.
-func (e *Emitter) fpArm() (slow int) {
+// fpArm is fpMoves for what rounds or raises flags: MXCSR must be the guest's.
+// The engine makes it that again when it resumes a block.
+func (e *Emitter) fpArm(n int) {
+	if e.fp.armed {
+		return
+	}
+	e.fp.armed = true
 	e.aluMI(aluCmp, false, at(state, e.l.FPUsed), 0)
-	// The slow path comes first out of line: MXCSR is armed but once.
 	arm := e.jcc(ccE)
 	back := e.pos()
-	n := len(e.slows)
-	e.slow() // resume is set when the Inst is complete
 	e.colds = append(e.colds, func() {
 		e.here(arm)
 		e.aluMI(aluCmp, false, at(state, e.l.FPOn), 0)
 		e.slows[n].from = append(e.slows[n].from, e.jcc(ccE))
-		e.rm(op{code: 0x0fae}, 2, at(state, e.l.FPClean)) // ldmxcsr
+		e.ldmxcsr(e.fpClean())
 		e.movMI(false, at(state, e.l.FPUsed), 1)
 		e.patch(e.jmp(), back)
 	})
-	return n
 }
 
-// boxed leaves to the interpreter unless r holds a single.
-func (e *Emitter) boxed(size uint8, rs ...ir.Reg) (slow []int) {
+// checkBoxed leads to the stub that odd is for unless all of rs hold singles.
+func (e *Emitter) checkBoxed(size uint8, rs ...ir.Reg) (odd []int) {
 	if size != 4 {
 		return nil
 	}
-	for i, r := range rs {
-		if i > 0 && r == rs[i-1] {
+	for _, r := range rs {
+		if e.fp.boxed>>(r-ir.F0)&1 != 0 {
 			continue
 		}
-		m := e.l.f(r)
-		m.disp += 4
-		e.aluMI(aluCmp, false, m, -1)
-		slow = append(slow, e.jcc(ccNE))
+		e.fp.setBoxed(r, 4)
+		e.aluMI(aluCmp, false, e.l.fHigh(r), -1)
+		odd = append(odd, e.jcc(ccNE))
 	}
-	return slow
+	return odd
 }
 
-// box fills the upper half of a single.
-func (e *Emitter) box(size uint8, r ir.Reg) {
-	if size == 4 {
-		m := e.l.f(r)
-		m.disp += 4
-		e.movMI(false, m, -1)
-	}
-}
-
-// putF stores xmm0.
-func (e *Emitter) putF(size uint8, r ir.Reg) {
-	e.rm(scalar(0x11, size), xmm0, e.l.f(r))
-	e.box(size, r)
-}
-
-// putCanonical stores xmm0, or the canonical NaN for any NaN.
+// putCanonical makes r what xmm0 holds, or the canonical NaN for any NaN.
 func (e *Emitter) putCanonical(size uint8, r ir.Reg) {
 	e.rr(packed(0x2e, size), xmm0, xmm0) // ucomis
 	nan := e.jcc(ccP)
-	e.putF(size, r)
 	done := e.pos()
+	e.xput(r, size, xmm0)
 	e.colds = append(e.colds, func() {
 		e.here(nan)
-		v := int64(canonical64)
-		if size == 4 {
-			v = canonical32
-		}
-		e.movRI(RAX, v)
-		e.movMR(e.l.f(r), RAX)
+		e.loadCanonical(size)
 		e.patch(e.jmp(), done)
 	})
 }
 
+// loadCanonical makes xmm0 the canonical NaN.
+func (e *Emitter) loadCanonical(size uint8) {
+	e.movRI(RAX, canonical(size))
+	e.movqTo(xmm0, RAX)
+}
+
+func (a *asm) movqTo(dst, general Reg) { a.rr(op{code: 0x0f6e, prefix: 0x66, w: true}, dst, general) }
+
+// movFrom copies the low bytes of an XMM register.
+func (a *asm) movFrom(general, src Reg, size uint8) {
+	a.rr(op{code: 0x0f7e, prefix: 0x66, w: size == 8}, src, general)
+}
+
 // float emits a floating-point Inst, or returns false if it has no form here.
 func (e *Emitter) float(in *ir.Inst) bool {
-	size := in.Size
 	switch in.Op {
-	case ir.FLoad, ir.FStore, ir.FSgnj, ir.FSgnjN, ir.FSgnjX, ir.FToX, ir.FFromX:
-		slow := []int{e.fpOn()}
-		slow = append(slow, e.floatMove(in)...)
-		e.slow(slow...)
+	case ir.FCSRRead, ir.FCSRWrite, ir.FCSRSet, ir.FCSRClear:
+		e.fcsrAccess(in)
 		return true
-	case ir.FAdd, ir.FSub, ir.FMul, ir.FDiv, ir.FSqrt, ir.FMAdd, ir.FMSub, ir.FNMSub, ir.FNMAdd,
-		ir.FMin, ir.FMax, ir.FEq, ir.FLt, ir.FLe, ir.FToI, ir.FToU, ir.FFromI, ir.FFromU, ir.FToF:
-	default:
+	}
+	if in.Op < ir.FAdd {
 		return false
 	}
-	n := e.fpArm()
-	var slow []int
+	n := e.leaving()
+	var odd []int
 	switch in.Op {
-	case ir.FAdd, ir.FSub, ir.FMul, ir.FDiv:
-		slow = e.boxed(size, in.A, in.B)
-		e.rm(scalar(0x10, size), xmm0, e.l.f(in.A))
-		code := [...]uint32{0x58, 0x5c, 0x59, 0x5e}[in.Op-ir.FAdd]
-		e.rm(scalar(code, size), xmm0, e.l.f(in.B))
-		e.putCanonical(size, in.Dst)
-	case ir.FSqrt:
-		slow = e.boxed(size, in.A)
-		e.rm(scalar(0x10, size), xmm0, e.l.f(in.A))
-		e.rr(scalar(0x51, size), xmm0, xmm0)
-		e.putCanonical(size, in.Dst)
-	case ir.FMAdd, ir.FMSub, ir.FNMSub, ir.FNMAdd:
-		slow = e.fma(in)
-	case ir.FMin, ir.FMax:
-		slow = e.minMax(in)
-	case ir.FEq, ir.FLt, ir.FLe:
-		slow = e.floatCompare(in)
-	case ir.FToI, ir.FToU:
-		slow = e.toInt(in)
-	case ir.FFromI, ir.FFromU:
-		slow = e.fromInt(in)
-	case ir.FToF:
-		slow = e.boxed(12-size, in.A)
-		e.rm(scalar(0x10, 12-size), xmm0, e.l.f(in.A))
-		e.rr(scalar(0x5a, 12-size), xmm0, xmm0)
-		e.putCanonical(size, in.Dst)
+	case ir.FLoad, ir.FStore, ir.FSgnj, ir.FSgnjN, ir.FSgnjX, ir.FToX, ir.FFromX:
+		odd = append(e.fpMoves(), e.floatMove(in)...)
+	case ir.FToI:
+		e.fpArm(n)
+		odd = e.checkBoxed(in.Size, in.A)
+		e.toInt(in)
+	case ir.FToU:
+		e.fpArm(n)
+		odd = e.checkBoxed(in.Size, in.A)
+		odd = append(odd, e.toUnsigned(in, n)...)
+	default:
+		e.fpArm(n)
+		e.inMode(in.Round, func() { odd = e.floatArith(in) })
 	}
-	s := &e.slows[n]
-	s.from, s.resume = append(s.from, slow...), e.pos()
+	e.slows[n].from = append(e.slows[n].from, odd...)
 	return true
 }
 
-func (e *Emitter) fma(in *ir.Inst) (slow []int) {
+// leaving makes a stub that has the interpreter execute the current instruction
+// and does not go on in the block: what it has found out may not hold any more.
+func (e *Emitter) leaving(from ...int) (n int) {
+	e.slows = append(e.slows, stub{from: from, index: e.cur.Index, leave: true, next: e.cur.Target})
+	return len(e.slows) - 1
+}
+
+// floatArith emits what rounds or raises flags.
+func (e *Emitter) floatArith(in *ir.Inst) (odd []int) {
 	size := in.Size
-	slow = e.boxed(size, in.A, in.B, in.C)
-	e.rm(scalar(0x10, size), xmm0, e.l.f(in.A))
-	e.rm(scalar(0x10, size), xmm1, e.l.f(in.B))
-	e.rm(scalar(0x10, size), xmm2, e.l.f(in.C))
-	// vfmadd213, vfmsub213, vfnmadd213, vfnmsub213 xmm0, xmm1, xmm2. RISC-V's
-	// FNMSUB is what x86 calls fnmadd: -(a*b)+c.
-	w := byte(0x71)
-	if size == 8 {
-		w = 0xf1
+	switch in.Op {
+	case ir.FAdd, ir.FSub, ir.FMul, ir.FDiv:
+		odd = e.checkBoxed(size, in.A, in.B)
+		b := e.xget(in.B, size)
+		e.xcopy(xmm0, in.A, size)
+		code := [...]uint32{0x58, 0x5c, 0x59, 0x5e}[in.Op-ir.FAdd]
+		e.rr(scalar(code, size), xmm0, b)
+		e.putCanonical(size, in.Dst)
+	case ir.FSqrt:
+		odd = e.checkBoxed(size, in.A)
+		e.xcopy(xmm0, in.A, size)
+		e.rr(scalar(0x51, size), xmm0, xmm0)
+		e.putCanonical(size, in.Dst)
+	case ir.FMAdd, ir.FMSub, ir.FNMSub, ir.FNMAdd:
+		odd = e.checkBoxed(size, in.A, in.B, in.C)
+		e.fma(in)
+	case ir.FMin, ir.FMax:
+		odd = e.checkBoxed(size, in.A, in.B)
+		e.minMax(in)
+	case ir.FEq, ir.FLt, ir.FLe:
+		odd = e.checkBoxed(size, in.A, in.B)
+		odd = append(odd, e.floatCompare(in)...)
+	case ir.FFromI, ir.FFromU:
+		e.fromInt(in)
+	case ir.FToF:
+		odd = e.checkBoxed(12-size, in.A)
+		e.xcopy(xmm0, in.A, 12-size)
+		e.rr(scalar(0x5a, 12-size), xmm0, xmm0)
+		e.putCanonical(size, in.Dst)
 	}
-	e.byte(0xc4, 0xe2, w, [...]byte{0xa9, 0xab, 0xad, 0xaf}[in.Op-ir.FMAdd], 0xc2)
-	// unpriv §21.6: infinity times zero is invalid even if a quiet NaN is
-	// added, which x86 does not say: the interpreter sorts NaNs out.
+	return odd
+}
+
+// fma: unpriv §21.6: infinity times zero is invalid even if a quiet NaN is
+// added, which x86 does not say.
+func (e *Emitter) fma(in *ir.Inst) {
+	size := in.Size
+	b, c := e.xget(in.B, size), e.xget(in.C, size)
+	e.xcopy(xmm0, in.A, size)
+	// vfmadd213, vfmsub213, vfnmadd213, vfnmsub213. RISC-V's FNMSUB is what
+	// x86 calls fnmadd: -(a*b)+c.
+	code := [...]byte{0xa9, 0xab, 0xad, 0xaf}[in.Op-ir.FMAdd]
+	e.fma213(code, size, xmm0, b, c)
 	e.rr(packed(0x2e, size), xmm0, xmm0)
-	slow = append(slow, e.jcc(ccP))
-	e.putF(size, in.Dst)
-	return slow
+	nan := e.jcc(ccP)
+	done := e.pos()
+	e.xput(in.Dst, size, xmm0)
+	e.colds = append(e.colds, func() {
+		e.here(nan)
+		ma, mb := e.l.f(in.A), e.l.f(in.B)
+		if size == 4 {
+			e.mov32RM(RAX, ma)
+			e.mov32RM(RCX, mb)
+			e.shiftRI(shl, true, RAX, 33)
+			e.shiftRI(shl, true, RCX, 33)
+		} else {
+			e.movRM(RAX, ma)
+			e.movRM(RCX, mb)
+			e.aluRR(aluAdd, true, RAX, RAX)
+			e.aluRR(aluAdd, true, RCX, RCX)
+		}
+		e.callRoutine(e.r.zeroTimesInf[size>>3])
+		e.loadCanonical(size)
+		e.patch(e.jmp(), done)
+	})
+}
+
+// fma213 is dst = dst*b+c, or as the opcode says.
+func (a *asm) fma213(code, size uint8, dst, b, c Reg) {
+	w := byte(0)
+	if size == 8 {
+		w = 0x80
+	}
+	a.byte(0xc4, 0x42|^byte(dst>>3)<<7&0x80|^byte(c>>3)<<5&0x20, w|^byte(b)&15<<3|1, code, 0xc0|byte(dst&7)<<3|byte(c&7))
+}
+
+// zeroTimesInf is the routine that raises NV if one of RAX and RCX is zero and
+// the other infinity; both lack their sign and begin at the top.
+func (e *Emitter) zeroTimesInf(size uint8) {
+	inf := int64(-0x20_0000_0000_0000) // 0x7ff0 << 1
+	if size == 4 {
+		inf = -0x100_0000_0000_0000 // 0xff at the top
+	}
+	e.movRR(RDX, RAX)
+	e.aluRR(aluOr, true, RDX, RCX)
+	e.rr(wide(0x85), RAX, RAX)
+	zero := e.jcc(ccE)
+	e.rr(wide(0x85), RCX, RCX)
+	neither := e.jcc(ccNE)
+	e.here(zero)
+	e.movRI(RAX, inf)
+	e.aluRR(aluCmp, true, RAX, RDX)
+	other := e.jcc(ccNE)
+	e.aluMI(aluOr, false, at(state, e.l.FFlags), 1<<4)
+	e.here(neither, other)
+	e.byte(0xc3)
 }
 
 // minMax: equal operands are the same but for the sign of zero, where the
-// smaller is -0 (unpriv §21.6).
-func (e *Emitter) minMax(in *ir.Inst) (slow []int) {
+// smaller is -0; of a number and a NaN the number is the result (unpriv
+// §21.6).
+func (e *Emitter) minMax(in *ir.Inst) {
 	size := in.Size
-	slow = e.boxed(size, in.A, in.B)
-	e.rm(scalar(0x10, size), xmm0, e.l.f(in.A))
-	e.rm(scalar(0x10, size), xmm1, e.l.f(in.B))
+	e.xcopy(xmm1, in.B, size)
+	e.xcopy(xmm0, in.A, size)
 	e.rr(packed(0x2e, size), xmm0, xmm1)
-	slow = append(slow, e.jcc(ccP))
+	nan := e.jcc(ccP)
 	equal := e.jcc(ccE)
 	code, bits := uint32(0x5d), uint32(0x56) // min, or
 	if in.Op == ir.FMax {
@@ -200,172 +272,129 @@ func (e *Emitter) minMax(in *ir.Inst) (slow []int) {
 	}
 	e.rr(scalar(code, size), xmm0, xmm1)
 	done := e.pos()
-	e.putF(size, in.Dst)
+	e.xput(in.Dst, size, xmm0)
 	e.colds = append(e.colds, func() {
 		e.here(equal)
 		e.rr(packed(bits, size), xmm0, xmm1)
 		e.patch(e.jmp(), done)
+		e.here(nan)
+		if in.Flags&ir.Either == 0 {
+			// One of the two at least; comparing a quiet NaN raises nothing,
+			// and a signaling one has already raised NV.
+			e.rr(packed(0x2e, size), xmm1, xmm1)
+			b := e.jcc(ccP)
+			e.movaps(xmm0, xmm1)
+			e.patch(e.jmp(), done)
+			e.here(b)
+			e.rr(packed(0x2e, size), xmm0, xmm0)
+			e.patch(e.jcc(ccNP), done)
+		}
+		e.loadCanonical(size)
+		e.patch(e.jmp(), done)
 	})
-	return slow
 }
 
-func (e *Emitter) floatCompare(in *ir.Inst) (slow []int) {
+// floatCompare: what a comparison raises, other than for NaNs, is nothing.
+func (e *Emitter) floatCompare(in *ir.Inst) (odd []int) {
 	size := in.Size
-	slow = e.boxed(size, in.A, in.B)
-	e.rm(scalar(0x10, size), xmm0, e.l.f(in.B))
+	quiet := in.Op == ir.FEq || in.Flags&ir.Quiet != 0
+	code := uint32(0x2f) // comis
+	if quiet {
+		code = 0x2e
+	}
+	a, b := e.xget(in.A, size), e.xget(in.B, size)
+	e.rr(packed(code, size), b, a)
+	if in.Flags&ir.Undone != 0 {
+		odd = append(odd, e.jcc(ccP)) // see fcsrAccess
+	}
 	switch in.Op {
-	case ir.FEq: // quiet
-		e.rm(packed(0x2e, size), xmm0, e.l.f(in.A))
+	case ir.FEq:
 		e.setcc(ccNP, RAX)
 		e.setcc(ccE, RCX)
 		e.aluRR(aluAnd, false, RAX, RCX)
 	case ir.FLt: // a < b is b above a, which unordered is not
-		e.rm(packed(0x2f, size), xmm0, e.l.f(in.A))
 		e.setcc(ccA, RAX)
 	case ir.FLe:
-		e.rm(packed(0x2f, size), xmm0, e.l.f(in.A))
 		e.setcc(ccAE, RAX)
 	}
-	e.zeroExtend8(RAX, RAX)
-	e.put(in.Dst, RAX)
-	return slow
-}
-
-// toInt converts where the host agrees. What overflows gives the host's
-// "indefinite" integer, which is the interpreter's, as flags are the same:
-// invalid. Unsigned conversions keep out what they would raise other flags for.
-func (e *Emitter) toInt(in *ir.Inst) (slow []int) {
-	size := in.Size
-	word := in.Flags&ir.Word != 0
-	code := uint32(0x2d)
-	if in.Flags&ir.Truncate != 0 {
-		code = 0x2c
-	}
-	slow = e.boxed(size, in.A)
-	o := scalar(code, size)
-	if in.Op == ir.FToU {
-		limit := math.Ldexp(1, 63)
-		switch {
-		case word && in.Flags&ir.Truncate != 0:
-			limit = math.Ldexp(1, 32)
-		case word:
-			limit = math.Ldexp(1, 31) // rounding does not lead beyond 32 bits
-		}
-		// As integers the bits of numbers from 0 are in order, and negative
-		// ones and NaNs are above.
-		if size == 8 {
-			e.movRI(RCX, int64(math.Float64bits(limit)))
-			e.aluMR(aluCmp, true, e.l.f(in.A), RCX)
-		} else {
-			e.aluMI(aluCmp, false, e.l.f(in.A), int32(math.Float32bits(float32(limit))))
-		}
-		slow = append(slow, e.jcc(ccAE))
-		o.w = true
-		e.rm(o, RAX, e.l.f(in.A))
-	} else {
-		o.w = !word
-		e.rm(o, RAX, e.l.f(in.A))
-		if word {
-			e.aluRI(aluCmp, false, RAX, math.MinInt32)
-		} else {
-			e.movRI(RCX, math.MinInt64)
-			e.aluRR(aluCmp, true, RAX, RCX)
-		}
-		slow = append(slow, e.jcc(ccE))
-	}
-	if word {
-		e.movsxd(RAX, RAX)
-	}
-	e.put(in.Dst, RAX)
-	return slow
-}
-
-func (e *Emitter) fromInt(in *ir.Inst) (slow []int) {
-	word := in.Flags&ir.Word != 0
-	o := scalar(0x2a, in.Size)
-	o.w = true
-	switch {
-	case word && in.Op == ir.FFromI:
-		e.get32(RAX, in.A)
-		o.w = false
-	case word:
-		e.get32(RAX, in.A)
-	default:
-		e.get(RAX, in.A)
-		if in.Op == ir.FFromU {
-			e.rr(wide(0x85), RAX, RAX)
-			slow = append(slow, e.jcc(ccS))
-		}
-	}
-	e.rr(op{code: 0x0f57}, xmm0, xmm0) // xorps: no dependence on what it held
-	e.rr(o, xmm0, RAX)
-	e.putF(in.Size, in.Dst)
-	return slow
+	d := e.dst(in.Dst)
+	e.zeroExtend8(d, RAX)
+	e.put(in.Dst, d)
+	return odd
 }
 
 // floatMove emits what neither rounds nor raises flags.
-func (e *Emitter) floatMove(in *ir.Inst) (slow []int) {
+func (e *Emitter) floatMove(in *ir.Inst) (odd []int) {
 	size := in.Size
 	w := size == 8
 	switch in.Op {
 	case ir.FLoad:
 		e.address(in)
-		slow = append(slow, e.translate(e.l.Loads, size))
-		e.rm(op{code: 0x8b, w: w}, RAX, at(RAX, 0))
-		e.rm(op{code: 0x89, w: w}, RAX, e.l.f(in.Dst))
-		e.box(size, in.Dst)
+		miss := e.translate(e.l.Loads, size)
+		e.rm(scalar(0x10, size), xmm0, at(RAX, 0))
+		e.xput(in.Dst, size, xmm0)
+		e.slow(miss)
 	case ir.FStore:
 		e.address(in)
-		slow = append(slow, e.translate(e.l.Stores, size))
-		e.rm(op{code: 0x8b, w: w}, RCX, e.l.f(in.B))
-		e.rm(op{code: 0x89, w: w}, RCX, at(RAX, 0))
-	case ir.FToX:
-		if w {
-			e.movRM(RAX, e.l.f(in.A))
+		miss := e.translate(e.l.Stores, size)
+		if x, ok := e.xcached(in.B, size); ok {
+			e.rm(scalar(0x11, size), x, at(RAX, 0))
 		} else {
-			e.rm(wide(0x63), RAX, e.l.f(in.A))
+			e.rm(op{code: 0x8b, w: w}, RCX, e.l.f(in.B))
+			e.rm(op{code: 0x89, w: w}, RCX, at(RAX, 0))
 		}
-		e.put(in.Dst, RAX)
+		e.slow(miss)
+	case ir.FToX:
+		d := e.dst(in.Dst)
+		x, ok := e.xcached(in.A, size)
+		switch {
+		case ok:
+			e.movFrom(d, x, size)
+			if !w {
+				e.movsxd(d, d)
+			}
+		case w:
+			e.movRM(d, e.l.f(in.A))
+		default:
+			e.rm(wide(0x63), d, e.l.f(in.A))
+		}
+		e.put(in.Dst, d)
 	case ir.FFromX:
-		e.get(RAX, in.A)
-		e.rm(op{code: 0x89, w: w}, RAX, e.l.f(in.Dst))
-		e.box(size, in.Dst)
+		e.movqTo(xmm0, e.reg(in.A, RAX))
+		e.xput(in.Dst, size, xmm0)
 	default:
-		slow = e.sign(in)
+		odd = e.sign(in)
 	}
-	return slow
+	return odd
 }
 
-func (e *Emitter) sign(in *ir.Inst) (slow []int) {
-	bit := in.Size*8 - 1
-	slow = e.boxed(in.Size, in.A, in.B)
-	e.movRM(RAX, e.l.f(in.A))
-	change := func(n Reg) { // bts, btr or btc
-		e.rr(wide(0x0fba), n, RAX)
-		e.byte(bit)
+func (e *Emitter) sign(in *ir.Inst) (odd []int) {
+	size := in.Size
+	signs, rest := e.r.sign64, e.r.rest64
+	if size == 4 {
+		signs, rest = e.r.sign32, e.r.rest32
 	}
-	if in.A == in.B {
-		switch in.Op {
-		case ir.FSgnjN:
-			change(7)
-		case ir.FSgnjX:
-			change(6)
-		}
-	} else {
-		e.movRM(RCX, e.l.f(in.B))
+	const and, or, xor = 0x0f54, 0x0f56, 0x0f57
+	odd = e.checkBoxed(size, in.A, in.B)
+	e.xcopy(xmm0, in.A, size)
+	switch {
+	case in.A == in.B && in.Op == ir.FSgnjN:
+		e.shared(op{code: xor}, xmm0, signs)
+	case in.A == in.B && in.Op == ir.FSgnjX:
+		e.shared(op{code: and}, xmm0, rest)
+	case in.A != in.B:
+		e.xcopy(xmm1, in.B, size)
 		if in.Op == ir.FSgnjN {
-			e.rr(wide(0xf7), 2, RCX) // not
+			e.shared(op{code: xor}, xmm1, signs)
 		}
-		e.shiftRI(shr, true, RCX, bit)
-		e.aluRI(aluAnd, false, RCX, 1)
-		e.shiftRI(shl, true, RCX, bit)
+		e.shared(op{code: and}, xmm1, signs)
 		if in.Op == ir.FSgnjX {
-			e.aluRR(aluXor, true, RAX, RCX)
+			e.rr(op{code: xor}, xmm0, xmm1)
 		} else {
-			change(6)
-			e.aluRR(aluOr, true, RAX, RCX)
+			e.shared(op{code: and}, xmm0, rest)
+			e.rr(op{code: or}, xmm0, xmm1)
 		}
 	}
-	e.movMR(e.l.f(in.Dst), RAX)
-	return slow
+	e.xput(in.Dst, size, xmm0)
+	return odd
 }

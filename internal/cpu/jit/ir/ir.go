@@ -105,7 +105,8 @@ const (
 	Jump    // to Target; Dst, unless x0, = the address Imm
 	JumpReg // to A + Imm without its lowest bit; Dst = the address Target
 
-	// Floating point. Size 4 is single, 8 double; results round to nearest.
+	// Floating point. Size 4 is single, 8 double. Target is the offset of the
+	// guest instruction that follows.
 	FAdd
 	FSub
 	FMul
@@ -132,6 +133,12 @@ const (
 	FFromI // from a signed integer
 	FFromU
 	FToF // from the other Size to Size
+	// The CSR whose number is Size: fflags, frm or fcsr. Dst = old value;
+	// the operand is A or Imm.
+	FCSRRead
+	FCSRWrite
+	FCSRSet
+	FCSRClear
 	numOps
 )
 
@@ -141,7 +148,7 @@ var names = [...]string{"nop", "slow", "const", "pc", "add", "sub", "and", "or",
 	"sextb", "sexth", "zexth", "bswap", "orbytes", "load", "store", "amoswap", "amoadd", "amoand", "amoor", "amoxor", "amocas", "lr", "sc",
 	"barrier", "branch", "jump", "jumpreg", "fadd", "fsub", "fmul", "fdiv", "fsqrt", "fmadd", "fmsub", "fnmsub",
 	"fnmadd", "fsgnj", "fsgnjn", "fsgnjx", "fmin", "fmax", "feq", "flt", "fle", "fload", "fstore", "ftox", "ffromx", "ftoi",
-	"ftou", "ffromi", "ffromu", "ftof"}
+	"ftou", "ffromi", "ffromu", "ftof", "fcsrr", "fcsrw", "fcsrs", "fcsrc"}
 
 var _ = [1]struct{}{}[len(names)-int(numOps)] // as many names as Ops
 
@@ -160,18 +167,35 @@ const (
 	Word                        // on the low 32 bits; an integer result is sign-extended
 	Signed
 	Truncate // FToI, FToU: round towards zero
+	Undone   // FLt, FLe: the next Inst, an FCSRWrite that has Undone too, takes back what flags this raises
 	Stores   // an access whose Site is one for stores
+	Quiet    // FLt, FLe: quiet NaNs raise nothing
+	Either   // FMin, FMax: NaN if one of A and B is
 )
 
 func (f Flags) String() string {
 	s := ""
-	for i, n := range []string{"i", "w", "s", "t", "st"} {
+	for i, n := range []string{"i", "w", "s", "t", "u", "st", "q", "e"} {
 		if f>>i&1 != 0 {
 			s += n
 		}
 	}
 	return s
 }
+
+// Round is a rounding mode.
+type Round uint8
+
+const (
+	Dynamic Round = iota // frm's
+	Nearest              // from here as frm has them
+	Zero
+	Down
+	Up
+	Away // to nearest, ties away from zero
+)
+
+func (r Round) String() string { return [...]string{"dyn", "rne", "rtz", "rdn", "rup", "rmm"}[r%6] }
 
 // Cond is the condition of a Branch.
 type Cond uint8
@@ -214,6 +238,7 @@ type Inst struct {
 	Flags        Flags
 	Size         uint8
 	Cond         Cond
+	Round        Round // of floating point
 	Dst, A, B, C Reg
 	Index        uint8 // of the guest instruction in the block
 	Target       int32
@@ -233,6 +258,9 @@ func (i Inst) String() string {
 	}
 	if i.Size != 0 {
 		s += fmt.Sprintf(".%d", 8*int(i.Size))
+	}
+	if i.Round != Dynamic {
+		s += "." + i.Round.String()
 	}
 	if i.Op == Branch {
 		return s + fmt.Sprintf(".%v %v, %v, %+#x", i.Cond, i.A, i.B, i.Target)

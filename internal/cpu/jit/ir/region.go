@@ -58,7 +58,7 @@ func (i *Inst) Uses(f func(Reg)) {
 		}
 	}
 	switch i.Op {
-	case Nop, Slow, Const, PC, Barrier, Jump:
+	case Nop, Slow, Const, PC, Barrier, Jump, FCSRRead:
 		return
 	case AmoCas:
 		use(i.Dst)
@@ -74,7 +74,8 @@ func (i *Inst) Uses(f func(Reg)) {
 func (i *Inst) hasB() bool {
 	switch i.Op {
 	case ZextShl, Clz, Ctz, Popcnt, SextB, SextH, ZextH, ByteSwap, OrBytes, Load, LoadReserved, JumpReg,
-		FSqrt, FLoad, FToX, FFromX, FToI, FToU, FFromI, FFromU, FToF:
+		FSqrt, FLoad, FToX, FFromX, FToI, FToU, FFromI, FFromU, FToF,
+		FCSRWrite, FCSRSet, FCSRClear:
 		return false
 	}
 	return true

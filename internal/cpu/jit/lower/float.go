@@ -5,9 +5,9 @@ import (
 	"doppel/internal/riscv"
 )
 
-// float lowers what F and D have and hosts do well. Rounding modes other than
-// to nearest are left to the interpreter, but for conversions to integers
-// towards zero; whether frm says nearest is known when the code runs only.
+// float lowers what F and D have and hosts do well. Rounding to nearest with
+// ties away from zero is left to the interpreter, but for conversions to
+// integers; what frm says is known when the code runs only.
 func float(d riscv.Inst) ir.Inst {
 	op := d.Op
 	size := uint8(4)
@@ -28,7 +28,7 @@ func float(d riscv.Inst) ir.Inst {
 	case op == riscv.FCVT_S_D:
 		return rounded(d, ir.Inst{Op: ir.FToF, Size: 4, Dst: ir.F0 + ir.Reg(d.Rd), A: ir.F0 + ir.Reg(d.Rs1)})
 	case op == riscv.FCVT_D_S:
-		return rounded(d, ir.Inst{Op: ir.FToF, Size: 8, Dst: ir.F0 + ir.Reg(d.Rd), A: ir.F0 + ir.Reg(d.Rs1)})
+		return exact(d, ir.Inst{Op: ir.FToF, Size: 8, Dst: ir.F0 + ir.Reg(d.Rd), A: ir.F0 + ir.Reg(d.Rs1)})
 	case op > riscv.FMV_W_X:
 		return ir.Inst{Op: ir.Slow}
 	}
@@ -52,19 +52,7 @@ func float(d riscv.Inst) ir.Inst {
 	case op == riscv.FMV_W_X:
 		return ir.Inst{Op: ir.FFromX, Size: size, Dst: fd, A: ir.Reg(d.Rs1)}
 	case op >= riscv.FCVT_W_S && op <= riscv.FCVT_LU_S:
-		in = ir.Inst{Op: ir.FToI, Size: size, Dst: ir.Reg(d.Rd), A: f1}
-		kind := op - riscv.FCVT_W_S
-		if kind&1 != 0 {
-			in.Op = ir.FToU
-		}
-		if kind < 2 {
-			in.Flags |= ir.Word
-		}
-		if d.RM == riscv.RTZ {
-			in.Flags |= ir.Truncate
-			return in
-		}
-		return rounded(d, in)
+		return toInt(d, op, ir.Inst{Size: size, Dst: ir.Reg(d.Rd), A: f1})
 	case op >= riscv.FCVT_S_W && op <= riscv.FCVT_S_LU:
 		in = ir.Inst{Op: ir.FFromI, Size: size, Dst: fd, A: ir.Reg(d.Rs1)}
 		kind := op - riscv.FCVT_S_W
@@ -73,16 +61,89 @@ func float(d riscv.Inst) ir.Inst {
 		}
 		if kind < 2 {
 			in.Flags |= ir.Word
+			if size == 8 {
+				return exact(d, in)
+			}
 		}
 		return rounded(d, in)
 	}
 	return ir.Inst{Op: ir.Slow} // fclass
 }
 
-// rounded is in, if its rounding mode may be to nearest.
+// toInt lowers conversions to integers; op is that of singles.
+func toInt(d riscv.Inst, op riscv.Op, in ir.Inst) ir.Inst {
+	in.Op = ir.FToI
+	kind := op - riscv.FCVT_W_S
+	if kind&1 != 0 {
+		in.Op = ir.FToU
+	}
+	if kind < 2 {
+		in.Flags |= ir.Word
+	}
+	switch d.RM {
+	case riscv.RTZ:
+		in.Flags |= ir.Truncate
+		return in
+	case riscv.RMM:
+		in.Round = ir.Away
+		return in
+	}
+	return rounded(d, in)
+}
+
+// rounded is in with its rounding mode, if hosts have that. The others are
+// reserved (unpriv §20.2), or left to the interpreter.
 func rounded(d riscv.Inst, in ir.Inst) ir.Inst {
-	if d.RM == riscv.RNE || d.RM == riscv.DYN {
+	switch {
+	case d.RM == riscv.DYN:
+		return in
+	case d.RM <= riscv.RUP:
+		in.Round = ir.Nearest + ir.Round(d.RM)
 		return in
 	}
 	return ir.Inst{Op: ir.Slow}
+}
+
+// exact is for what never rounds: all modes are one.
+func exact(d riscv.Inst, in ir.Inst) ir.Inst {
+	if rounded(d, in).Op == ir.Slow {
+		return ir.Inst{Op: ir.Slow}
+	}
+	return in
+}
+
+// fcsr lowers accesses to fflags, frm and fcsr.
+func fcsr(d riscv.Inst) ir.Inst {
+	in := ir.Inst{Dst: ir.Reg(d.Rd), A: ir.Reg(d.Rs1), Size: uint8(d.Imm)}
+	if d.Op >= riscv.CSRRWI {
+		in.Flags, in.Imm, in.A = ir.Immediate, int64(d.Rs1), 0
+	}
+	switch d.Op {
+	case riscv.CSRRW, riscv.CSRRWI:
+		in.Op = ir.FCSRWrite
+		return in
+	case riscv.CSRRS, riscv.CSRRSI:
+		in.Op = ir.FCSRSet
+	default:
+		in.Op = ir.FCSRClear
+	}
+	if d.Rs1 == 0 { // unpriv §6.1: does not write
+		in = ir.Inst{Op: ir.FCSRRead, Dst: in.Dst, Size: in.Size}
+	}
+	return in
+}
+
+// markUndone finds quiet comparisons: compilers read fflags, compare, and write
+// back what they have read, as F has no quiet less-than.
+func markUndone(insts []ir.Inst) {
+	const fflags = uint8(riscv.CSRFflags)
+	for i := 2; i < len(insts); i++ {
+		read, compare, write := &insts[i-2], &insts[i-1], &insts[i]
+		if read.Op == ir.FCSRRead && read.Size == fflags && read.Dst != 0 &&
+			(compare.Op == ir.FLt || compare.Op == ir.FLe) && compare.Dst != read.Dst &&
+			write.Op == ir.FCSRWrite && write.Size == fflags && write.Flags == 0 && write.A == read.Dst && write.Dst == 0 {
+			compare.Flags |= ir.Undone
+			write.Flags |= ir.Undone
+		}
+	}
 }

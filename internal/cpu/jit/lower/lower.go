@@ -18,6 +18,9 @@ func Block(start int32, insts []riscv.Inst, b *ir.Block) {
 	for n, d := range insts {
 		in := one(d, off)
 		in.Index = uint8(n)
+		if in.Op >= ir.FAdd && in.Op <= ir.FCSRClear {
+			in.Target = off + int32(d.Len)
+		}
 		b.Insts = append(b.Insts, in)
 		off += int32(d.Len)
 		ended = in.Op == ir.Jump || in.Op == ir.JumpReg
@@ -25,6 +28,7 @@ func Block(start int32, insts []riscv.Inst, b *ir.Block) {
 	if !ended {
 		b.Insts = append(b.Insts, ir.Inst{Op: ir.Jump, Target: off, Index: uint8(len(insts))})
 	}
+	markUndone(b.Insts)
 }
 
 // table says how an Op whose operands are rd, rs1 and rs2 or the immediate is
@@ -137,6 +141,8 @@ func one(d riscv.Inst, off int32) ir.Inst {
 		return atomic(d)
 	case op == riscv.FENCE || op == riscv.FENCE_TSO:
 		return ir.Inst{Op: ir.Barrier, Imm: int64(order(d))}
+	case op >= riscv.CSRRW && op <= riscv.CSRRCI && d.Imm >= int64(riscv.CSRFflags) && d.Imm <= int64(riscv.CSRFcsr):
+		return fcsr(d)
 	case op >= riscv.FLW && op < riscv.NumOps:
 		return float(d)
 	}
