@@ -192,7 +192,7 @@ func (v *VCPU) lower(b *block, d riscv.Inst, off int) (in inst, more bool) {
 		}
 	case op == riscv.LR_W || op == riscv.LR_D:
 		in.rs2 = uint8(b2u(d.RL()))
-	case riscv.FENCE_I <= op && op <= riscv.CBO_ZERO || riscv.ECALL <= op && op <= riscv.CSRRCI:
+	case op == riscv.FENCE_I || riscv.ECALL <= op && op < riscv.CSRRW:
 		return in, false
 	case op >= riscv.FLW && op < riscv.NumOps:
 		if !isFPMemory(op) {

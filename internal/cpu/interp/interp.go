@@ -40,6 +40,7 @@ type VCPU struct {
 	ctxs              [numKinds]uint64 // contexts for the present satp
 	gen               uint64           // of blocks; counts fence.i
 	fpReady           bool             // mstatus.FS is Dirty: floating point needs no check
+	direct            uint8            // what a translator may do by itself: see direct.go
 
 	mark int64 // Instret plus what is left of the budget
 	heat int64 // of a new block

@@ -267,6 +267,5 @@ func (v *VCPU) cacheBlock(in *inst) outcome {
 			return v.trap(cause, va)
 		}
 	}
-	v.advance(in)
-	return slowJump
+	return slowNext
 }

@@ -137,7 +137,14 @@ func (v *VCPU) system(b *block, in *inst) outcome {
 	case riscv.SFENCE_W_INVAL, riscv.SFENCE_INVAL_IR:
 		ok = h.SFenceInval()
 	case riscv.CSRRW, riscv.CSRRS, riscv.CSRRC, riscv.CSRRWI, riscv.CSRRSI, riscv.CSRRCI:
-		ok = v.csr(in)
+		gen, key := v.gen, v.jumpKey
+		if !v.csr(in) {
+			return v.illegal(b, in)
+		}
+		v.refresh()
+		if h.Attention.Load() == 0 && v.gen == gen && v.jumpKey == key {
+			return slowNext // nothing has changed that leads elsewhere
+		}
 	default:
 		ok = false
 	}

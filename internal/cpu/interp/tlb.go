@@ -104,6 +104,7 @@ const contextBits = riscv.MstatusMPRV | riscv.MstatusMPP | riscv.MstatusSUM | ri
 // refresh follows a change of privilege, mstatus or satp.
 func (v *VCPU) refresh() {
 	h := v.h
+	v.direct = direct(h)
 	if h.Priv != v.seenPriv || h.CSR.Satp != v.seenSatp || h.CSR.Mstatus&contextBits != v.seenStatus {
 		v.setContext()
 	}

@@ -184,16 +184,35 @@ func (v *VCPU) Execute(b *Block, i int, pc uint64, left int64) Outcome {
 // VCPU (tlb.go): TLBs of Entries entries of 16 bytes, a tag and an addend, and
 // the context that is part of the tags; the same for fetches, whose entries
 // have 32 bytes, with Code's at the end. Contexts has 8 bytes for each kind.
+//
+// The last lines are for code that changes mode or sstatus by itself: it must
+// leave all that setContext derives as setContext would.
 var Layout = struct {
 	Loads, Stores, DataContext, Entries uintptr
 	Fetches, FetchContext, FetchEntries uintptr
 	Contexts                            uintptr
+
+	SeenPriv, SeenStatus, JumpKey, FPReady, Direct, Limit uintptr
 }{
 	Loads: unsafe.Offsetof(VCPU{}.loads), Stores: unsafe.Offsetof(VCPU{}.stores), Entries: tlbSize,
 	DataContext: unsafe.Offsetof(VCPU{}.dataCtx), Contexts: unsafe.Offsetof(VCPU{}.ctxs),
 	Fetches: unsafe.Offsetof(VCPU{}.fetches), FetchEntries: fetchTLBSize,
 	FetchContext: unsafe.Offsetof(VCPU{}.fetchCtx),
+	SeenPriv:     unsafe.Offsetof(VCPU{}.seenPriv), SeenStatus: unsafe.Offsetof(VCPU{}.seenStatus),
+	JumpKey: unsafe.Offsetof(VCPU{}.jumpKey), FPReady: unsafe.Offsetof(VCPU{}.fpReady),
+	Direct: unsafe.Offsetof(VCPU{}.direct), Limit: unsafe.Offsetof(VCPU{}.mark),
 }
 
 // An entry for fetches is what Layout says.
 var _ = [1]struct{}{}[unsafe.Sizeof(fetchEntry{})-32+unsafe.Offsetof(fetchEntry{}.code)-24+unsafe.Offsetof(fetchEntry{}.tag)]
+
+// Kinds of context, for Layout.Contexts: that of U-mode, and those of S-mode
+// without and with SUM.
+const (
+	ContextU   = kindU
+	ContextS   = kindS
+	ContextSUM = kindSSUM
+)
+
+// ContextBits are the bits of mstatus that SeenStatus holds.
+const ContextBits = contextBits

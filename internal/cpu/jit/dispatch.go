@@ -107,13 +107,12 @@ func (v *VCPU) native(b *block) (end bool) {
 // readyFloat says what of floating point may run inline. What has made the
 // host's flags the guest's relies on that when it is resumed.
 func (v *VCPU) readyFloat() {
-	v.fpOn, v.fpMoves = 0, 0
-	clean, ok := fpControl(v.h.FRM)
+	v.fpOn, v.fpMoves, v.fpIf = 0, 0, 0
+	if clean, ok := fpControl(v.h.FRM); ok {
+		v.fpIf, v.fpClean = 1, clean
+	}
 	if v.in.FPReady() {
-		v.fpMoves = 1
-		if ok {
-			v.fpOn, v.fpClean = 1, clean
-		}
+		v.fpMoves, v.fpOn = 1, v.fpIf
 	}
 	v.fpUsed &= v.fpOn
 }

@@ -67,7 +67,8 @@ type VCPU struct {
 type context struct {
 	left, page, pc, resume uint64
 	id, reason             uint32
-	fpOn, fpUsed, fpMoves  uint32
+	fpOn, fpIf, fpUsed     uint32
+	fpMoves                uint32
 	fpStatus, fpClean      uint32
 	codeBase               uintptr
 }
@@ -89,7 +90,21 @@ func makeLayout() abi.Layout {
 	hartAt := unsafe.Offsetof(v.h) + unsafe.Offsetof(v.h.State)
 	in, ctx := unsafe.Offsetof(v.in), unsafe.Offsetof(v.context)
 	l := interp.Layout
+	csr := hartAt + unsafe.Offsetof(v.h.State.CSR)
+	var c *hart.CSRs
 	return abi.Layout{
+		System: abi.System{
+			Priv:    rel(hartAt + unsafe.Offsetof(v.h.State.Priv)),
+			Mstatus: rel(csr + unsafe.Offsetof(c.Mstatus)), Mie: rel(csr + unsafe.Offsetof(c.Mie)), Mip: rel(csr + unsafe.Offsetof(c.Mip)),
+			Stvec: rel(csr + unsafe.Offsetof(c.Stvec)), Sscratch: rel(csr + unsafe.Offsetof(c.Sscratch)),
+			Sepc: rel(csr + unsafe.Offsetof(c.Sepc)), Scause: rel(csr + unsafe.Offsetof(c.Scause)),
+			Stval: rel(csr + unsafe.Offsetof(c.Stval)), Satp: rel(csr + unsafe.Offsetof(c.Satp)),
+			Attention: rel(unsafe.Offsetof(v.h) + hart.Layout.Attention), Lines: rel(unsafe.Offsetof(v.h) + hart.Layout.Lines),
+			TimerPending: rel(unsafe.Offsetof(v.h) + hart.Layout.TimerPending),
+			Contexts:     rel(in + l.Contexts), JumpKey: rel(in + l.JumpKey),
+			SeenPriv: rel(in + l.SeenPriv), SeenStatus: rel(in + l.SeenStatus), FPReady: rel(in + l.FPReady),
+			Direct: rel(in + l.Direct), Limit: rel(in + l.Limit), FPIf: rel(ctx + unsafe.Offsetof(v.context.fpIf)),
+		},
 		X: rel(hartAt + unsafe.Offsetof(v.h.State.X)), F: rel(hartAt + unsafe.Offsetof(v.h.State.F)),
 		FFlags: rel(hartAt + unsafe.Offsetof(v.h.State.FFlags)),
 		Loads:  rel(in + l.Loads), Stores: rel(in + l.Stores), TLBEntries: int32(l.Entries),

@@ -8,6 +8,7 @@ import (
 
 	"doppel/internal/cpu/cputest"
 	"doppel/internal/cpu/interp"
+	"doppel/internal/riscv/hart"
 )
 
 // TestLayout: what generated code addresses is what it is meant to be. All of
@@ -42,6 +43,27 @@ func TestLayout(t *testing.T) {
 		{"FPUsed", layout.FPUsed, uintptr(unsafe.Pointer(&v.fpUsed))},
 		{"FPStatus", layout.FPStatus, uintptr(unsafe.Pointer(&v.fpStatus))},
 		{"FPClean", layout.FPClean, uintptr(unsafe.Pointer(&v.fpClean))},
+		{"Priv", layout.System.Priv, uintptr(unsafe.Pointer(&v.h.Priv))},
+		{"Mstatus", layout.System.Mstatus, uintptr(unsafe.Pointer(&v.h.CSR.Mstatus))},
+		{"Mie", layout.System.Mie, uintptr(unsafe.Pointer(&v.h.CSR.Mie))},
+		{"Mip", layout.System.Mip, uintptr(unsafe.Pointer(&v.h.CSR.Mip))},
+		{"Stvec", layout.System.Stvec, uintptr(unsafe.Pointer(&v.h.CSR.Stvec))},
+		{"Sscratch", layout.System.Sscratch, uintptr(unsafe.Pointer(&v.h.CSR.Sscratch))},
+		{"Sepc", layout.System.Sepc, uintptr(unsafe.Pointer(&v.h.CSR.Sepc))},
+		{"Scause", layout.System.Scause, uintptr(unsafe.Pointer(&v.h.CSR.Scause))},
+		{"Stval", layout.System.Stval, uintptr(unsafe.Pointer(&v.h.CSR.Stval))},
+		{"Satp", layout.System.Satp, uintptr(unsafe.Pointer(&v.h.CSR.Satp))},
+		{"Attention", layout.System.Attention, uintptr(unsafe.Pointer(&v.h.Attention))},
+		{"Lines", layout.System.Lines, uintptr(unsafe.Pointer(&v.h)) + hart.Layout.Lines},
+		{"TimerPending", layout.System.TimerPending, uintptr(unsafe.Pointer(&v.h)) + hart.Layout.TimerPending},
+		{"Contexts", layout.System.Contexts, in + interp.Layout.Contexts},
+		{"JumpKey", layout.System.JumpKey, in + interp.Layout.JumpKey},
+		{"SeenPriv", layout.System.SeenPriv, in + interp.Layout.SeenPriv},
+		{"SeenStatus", layout.System.SeenStatus, in + interp.Layout.SeenStatus},
+		{"FPReady", layout.System.FPReady, in + interp.Layout.FPReady},
+		{"Direct", layout.System.Direct, in + interp.Layout.Direct},
+		{"Limit", layout.System.Limit, in + interp.Layout.Limit},
+		{"FPIf", layout.System.FPIf, uintptr(unsafe.Pointer(&v.fpIf))},
 	} {
 		if got := v.base + uintptr(c.off); got != c.want {
 			t.Errorf("%s is at %+d from the start of the VCPU, want %+d", c.name, int64(got)-int64(v.base), int64(c.want)-int64(v.base))

@@ -111,6 +111,10 @@ func (h *Hart) pmuUpdate() {
 	h.pmuOn &^= uint32(h.CSR.Mcountinhibit)
 }
 
+// Counting tells whether an hpm counter counts something, so that changes of
+// mode must come through here.
+func (h *Hart) Counting() bool { return h.pmuOn != 0 }
+
 // pmuSync counts the instructions since the last pmuSync, all of which ran in
 // the current mode.
 func (h *Hart) pmuSync() {

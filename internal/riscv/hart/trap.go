@@ -129,7 +129,10 @@ func (h *Hart) SFenceInval() bool { return h.Priv != U }
 
 // CBOAllowed tells whether a cache-block instruction is legal in this mode
 // (unpriv §19.5: CMO). cbo.inval may always do the work of cbo.flush.
-func (h *Hart) CBOAllowed(op riscv.Op) bool {
+func (h *Hart) CBOAllowed(op riscv.Op) bool { return h.CBOAllowedIn(h.Priv, op) }
+
+// CBOAllowedIn is CBOAllowed for the mode p.
+func (h *Hart) CBOAllowedIn(p Priv, op riscv.Op) bool {
 	var need uint64
 	switch op {
 	case riscv.CBO_ZERO:
@@ -139,8 +142,8 @@ func (h *Hart) CBOAllowed(op riscv.Op) bool {
 	case riscv.CBO_INVAL:
 		need = riscv.EnvcfgCBIE // 0 is illegal, else flush or invalidate
 	}
-	return h.Priv == M ||
-		h.CSR.Menvcfg&need != 0 && (h.Priv == S || h.CSR.Senvcfg&need != 0)
+	return p == M ||
+		h.CSR.Menvcfg&need != 0 && (p == S || h.CSR.Senvcfg&need != 0)
 }
 
 // DataPriv is the effective privilege of loads and stores (priv §3.1.6.4).

@@ -27,6 +27,24 @@ type Layout struct {
 	FPStatus      int32 // 32 bits: the host's flags raised inline, when code is left
 	FPClean       int32 // 32 bits: what they are to start with, and the host's rounding mode
 	FPUsed        int32 // 32 bits: the host's flags are the guest's
+
+	System System
+}
+
+// System is what the privileged instructions touch: registers of the hart, and
+// what the interpreter derives from them (see interp.Layout).
+type System struct {
+	Priv                                       int32 // a byte
+	Mstatus, Mie, Mip                          int32
+	Stvec, Sscratch, Sepc, Scause, Stval, Satp int32
+	Attention                                  int32 // 32 bits: not zero if the engine must be asked
+	Lines                                      int32 // pending interrupts besides Mip
+	TimerPending                               int32 // a byte, 1: mip.STIP too
+	Contexts                                   int32 // 8 bytes for each kind
+	JumpKey                                    int32
+	SeenPriv, SeenStatus, FPReady, Direct      int32 // bytes but SeenStatus
+	Limit                                      int32 // a trap, which retires nothing, takes one off
+	FPIf                                       int32 // what FPOn is if mstatus.FS is Dirty
 }
 
 // CodeTable tells where the code of a page's blocks is, in bytes from the start

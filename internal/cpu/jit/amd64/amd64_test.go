@@ -8,7 +8,9 @@ import (
 
 	"golang.org/x/arch/x86/x86asm"
 
+	"doppel/internal/cpu/jit/abi"
 	"doppel/internal/cpu/jit/ir"
+	"doppel/internal/riscv"
 )
 
 // decode disassembles one instruction that must have exactly these bytes.
@@ -160,6 +162,18 @@ func sample() []ir.Inst {
 			}
 		}
 	}
+	for _, o := range []ir.Op{ir.CSRSwap, ir.CSRSet, ir.CSRClear} {
+		for _, n := range []riscv.CSR{riscv.CSRSstatus, riscv.CSRSscratch, riscv.CSRSepc, riscv.CSRScause, riscv.CSRStval, riscv.CSRStvec, riscv.CSRSatp} {
+			for _, d := range regs {
+				for _, imm := range []int64{0, 2, 31} {
+					all = append(all, ir.Inst{Op: o, Target: int32(n), Dst: d, Flags: ir.Immediate, Imm: imm})
+				}
+				for _, s := range regs {
+					all = append(all, ir.Inst{Op: o, Target: int32(n), Dst: d, A: s})
+				}
+			}
+		}
+	}
 	return all
 }
 
@@ -170,9 +184,11 @@ func sample() []ir.Inst {
 func TestDecodes(t *testing.T) {
 	l := &Layout{X: -128, F: 128, FFlags: 400, Loads: 0x10000, Stores: 0x20000, TLBEntries: 1024, DataContext: 0x30000, Fetches: 0x40000,
 		FetchEntries: 4096, FetchContext: 0x31000, CodeBase: 0x31008, Left: 0x32000, Base: 0x32008, PC: 0x32010, Resume: 0x32018, ID: 0x32020, Reason: 0x32024,
-		FPOn: 0x32028, FPUsed: 0x3202c, FPStatus: 0x32030, FPClean: 0x32034, FPMoves: 0x32038, FRM: 0x3203c}
+		FPOn: 0x32028, FPUsed: 0x3202c, FPStatus: 0x32030, FPClean: 0x32034, FPMoves: 0x32038, FRM: 0x3203c,
+		System: abi.System{Mstatus: 0x33000, Stvec: 0x33008, Sscratch: 0x33010, Sepc: 0x33018, Scause: 0x33020, Stval: 0x33028, Satp: 0x33030,
+			Priv: 0x33038, Direct: 0x33039}}
 	r := NewRoutines(l)
-	routines := map[int]bool{r.Enter: true, r.slow: true, r.link: true, r.look: true, r.far: true, r.short: true}
+	routines := map[int]bool{r.Enter: true, r.slow: true, r.link: true, r.look: true, r.far: true, r.short: true, r.status: true, r.call: true, r.ret: true}
 	for _, at := range append(r.setFCSR[:], r.zeroTimesInf[:]...) {
 		routines[at] = true
 	}
@@ -192,10 +208,11 @@ func TestDecodes(t *testing.T) {
 			if rel, ok := x.Args[0].(x86asm.Rel); ok {
 				targets = append(targets, pc+x.Len+int(rel))
 			}
-			if m, ok := x.Args[0].(x86asm.Mem); ok && x.Op != x86asm.JMP && x.Op != x86asm.CMP && x.Op != x86asm.LDMXCSR {
+			if m, ok := x.Args[0].(x86asm.Mem); ok && x.Op != x86asm.JMP && x.Op != x86asm.CMP && x.Op != x86asm.TEST && x.Op != x86asm.LDMXCSR {
 				d := int32(m.Disp)
-				inState := m.Base == x86asm.R15 && m.Index == 0 && (d >= l.X && d < l.X+256 || d >= l.F && d < l.F+256 || d == l.FPUsed || d == l.FPStatus || d == l.FFlags)
-				translated := (m.Base == x86asm.RAX || m.Base == x86asm.RDX) && m.Index == 0 && d == 0
+				inState := m.Base == x86asm.R15 && m.Index == 0 && (d >= l.X && d < l.X+256 || d >= l.F && d < l.F+256 || d == l.FPUsed || d == l.FPStatus || d == l.FFlags ||
+					riscv.CSR(in.Target) != riscv.CSRSatp && d >= l.System.Mstatus && d < l.System.Satp)
+				translated := (m.Base == x86asm.RAX || m.Base == x86asm.RDX) && m.Index == 0 && (d == 0 || in.Op == ir.ZeroLine && d < 64 && d%16 == 0)
 				barrier := m.Base == x86asm.RSP && x.Op == x86asm.OR && x.Args[1] == x86asm.Imm(0)
 				if !inState && !translated && !barrier {
 					t.Errorf("%v: writes %v", in, x)

@@ -35,6 +35,9 @@ type Routines struct {
 	link  int
 	short int
 	fpRoutines
+
+	// system.go
+	status, call, ret int
 }
 
 const (
@@ -131,6 +134,7 @@ func (r *Routines) emit(l *Layout) {
 	a.byte(0xc3)
 	r.far = a.pos()
 	lookup(&a, l, r.look)
+	a.systemRoutines(l, r)
 	r.Bytes = a.buf
 }
 

@@ -138,6 +138,7 @@ func (e *Emitter) setFCSR(n uint8) {
 		e.aluRI(aluOr, false, RAX, defaultMXCSR)
 		e.mov32MR(e.fpClean(), RAX)
 		e.movMI(false, at(state, e.l.FPOn), 1)
+		e.movMI(false, at(state, e.l.System.FPIf), 1)
 	} else {
 		e.mov32MR(at(state, e.l.FFlags), RDX)
 	}

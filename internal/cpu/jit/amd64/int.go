@@ -147,7 +147,7 @@ func (e *Emitter) one(in *ir.Inst) {
 		}
 		e.lookup()
 	default:
-		if !e.float(in) {
+		if !e.float(in) && !e.system(in) {
 			e.callSlow(in.Index)
 		}
 	}

@@ -98,6 +98,17 @@ const (
 	LoadReserved
 	StoreConditional
 	Barrier // orders what the bits of Imm say, see Order
+	// ZeroLine stores 64 zeroes at A without its low six bits.
+	ZeroLine
+
+	// CSR Target: Dst = old value; it becomes A, or Imm if Flags has Immediate,
+	// or has the bits of that set or cleared. A CSRSet of the immediate 0 only
+	// reads.
+	CSRSwap
+	CSRSet
+	CSRClear
+	Call   // ecall, which is at Target
+	Return // sret
 
 	// Control. Target is an offset from the start of the block's page; it may
 	// be outside the page.
@@ -146,7 +157,7 @@ var names = [...]string{"nop", "slow", "const", "pc", "add", "sub", "and", "or",
 	"rol", "ror", "slt", "sltu", "min", "max", "minu", "maxu", "mul", "mulh", "mulhsu", "mulhu", "div", "divu", "rem", "remu",
 	"shladd", "zextadd", "zextshl", "bitclr", "bitext", "bitinv", "bitset", "zeroifz", "zeroifnz", "clz", "ctz", "popcnt",
 	"sextb", "sexth", "zexth", "bswap", "orbytes", "load", "store", "amoswap", "amoadd", "amoand", "amoor", "amoxor", "amocas", "lr", "sc",
-	"barrier", "branch", "jump", "jumpreg", "fadd", "fsub", "fmul", "fdiv", "fsqrt", "fmadd", "fmsub", "fnmsub",
+	"barrier", "zeroline", "csrswap", "csrset", "csrclear", "call", "return", "branch", "jump", "jumpreg", "fadd", "fsub", "fmul", "fdiv", "fsqrt", "fmadd", "fmsub", "fnmsub",
 	"fnmadd", "fsgnj", "fsgnjn", "fsgnjx", "fmin", "fmax", "feq", "flt", "fle", "fload", "fstore", "ftox", "ffromx", "ftoi",
 	"ftou", "ffromi", "ffromu", "ftof", "fcsrr", "fcsrw", "fcsrs", "fcsrc"}
 

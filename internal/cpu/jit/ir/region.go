@@ -58,14 +58,16 @@ func (i *Inst) Uses(f func(Reg)) {
 		}
 	}
 	switch i.Op {
-	case Nop, Slow, Const, PC, Barrier, Jump, FCSRRead:
+	case Nop, Slow, Const, PC, Barrier, Jump, FCSRRead, Call, Return:
 		return
 	case AmoCas:
 		use(i.Dst)
 	case FMAdd, FMSub, FNMSub, FNMAdd:
 		use(i.C)
 	}
-	use(i.A)
+	if i.Flags&Immediate == 0 || i.Op < CSRSwap || i.Op > CSRClear {
+		use(i.A)
+	}
 	if i.Flags&Immediate == 0 && i.hasB() {
 		use(i.B)
 	}
@@ -75,7 +77,7 @@ func (i *Inst) hasB() bool {
 	switch i.Op {
 	case ZextShl, Clz, Ctz, Popcnt, SextB, SextH, ZextH, ByteSwap, OrBytes, Load, LoadReserved, JumpReg,
 		FSqrt, FLoad, FToX, FFromX, FToI, FToU, FFromI, FFromU, FToF,
-		FCSRWrite, FCSRSet, FCSRClear:
+		FCSRWrite, FCSRSet, FCSRClear, ZeroLine, CSRSwap, CSRSet, CSRClear:
 		return false
 	}
 	return true
@@ -84,7 +86,7 @@ func (i *Inst) hasB() bool {
 // Def is the register that i writes, or 0.
 func (i *Inst) Def() Reg {
 	switch i.Op {
-	case Nop, Slow, Store, Barrier, Branch, FStore:
+	case Nop, Slow, Store, Barrier, Branch, FStore, ZeroLine, Call, Return:
 		return 0
 	}
 	return i.Dst

@@ -146,6 +146,12 @@ func one(d riscv.Inst, off int32) ir.Inst {
 	case op >= riscv.FLW && op < riscv.NumOps:
 		return float(d)
 	}
+	if in := system(d); in.Op != ir.Slow {
+		if in.Op == ir.Call {
+			in.Target = off
+		}
+		return in
+	}
 	return ir.Inst{Op: ir.Slow}
 }
 
