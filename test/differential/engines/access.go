@@ -111,6 +111,18 @@ func (p *program) trap() {
 	}
 }
 
+// asAnother turns MPRV on or off, with another mode in MPP.
+func (p *program) asAnother() {
+	t := p.scratch5()
+	p.constant(t, 1<<17|3<<11)
+	p.emit(riscv.Inst{Op: riscv.CSRRC, Rs1: t, Imm: int64(riscv.CSRMstatus)})
+	if p.chance(3) {
+		return
+	}
+	p.constant(t, 1<<17|int64(p.r.IntN(2))<<11)
+	p.emit(riscv.Inst{Op: riscv.CSRRS, Rs1: t, Imm: int64(riscv.CSRMstatus)})
+}
+
 // privileged emits an access to a CSR, or a fence. What would have the handlers
 // lose their data is left out.
 func (p *program) privileged() {
@@ -120,6 +132,10 @@ func (p *program) privileged() {
 		return riscv.Inst{Op: op, Rd: rd, Rs1: rs, Imm: int64(c[p.r.IntN(len(c))])}
 	}
 	i := riscv.Inst{Op: riscv.FENCE_I}
+	if p.shadowed && p.chance(2) {
+		p.asAnother()
+		return
+	}
 	switch p.r.IntN(10) {
 	case 0:
 	case 1:

@@ -79,7 +79,7 @@ func TestPrograms(t *testing.T) {
 			}
 		}
 	}
-	n := repeat.Count(t, 1000, 200)
+	n := repeat.Count(t, 600, 150)
 	for i := range n {
 		if i%200 == 199 {
 			count()
@@ -102,7 +102,7 @@ func TestAddresses(t *testing.T) {
 	need(t)
 	seed := repeat.Seed(t)
 	all := sets(t)
-	for i := range repeat.Count(t, 200, 40) {
+	for i := range repeat.Count(t, 100, 30) {
 		s := all[i%len(all)]
 		p := newAddresses(seed + uint64(i))
 		check(t, s, p, seed+uint64(i), 2*length)
@@ -114,7 +114,7 @@ func TestAddresses(t *testing.T) {
 func TestEveryStop(t *testing.T) {
 	need(t)
 	seed := repeat.Seed(t)
-	for i := range repeat.Count(t, 24, 6) {
+	for i := range repeat.Count(t, 10, 4) {
 		seed := seed + uint64(i)
 		p := newProgram(seed)
 		const total = 1200

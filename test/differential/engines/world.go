@@ -54,12 +54,13 @@ type world struct {
 	ram   []byte
 	state hart.State
 
-	mode  riscv.Privilege
-	paged bool
-	win   uint64 // of virtual addresses
-	pool  []uint64
-	good  int // how many of pool's addresses start 4 pages that are plain memory
-	next  uint64
+	mode     riscv.Privilege
+	paged    bool
+	shadowed bool   // see shadow
+	win      uint64 // of virtual addresses
+	pool     []uint64
+	good     int // how many of pool's addresses start 4 pages that are plain memory
+	next     uint64
 }
 
 // handlers keep what they need under mscratch and sscratch. They skip what
@@ -247,8 +248,11 @@ func newWorld(r *rand.Rand) *world {
 	} else {
 		w.flat()
 	}
-	c.Menvcfg = riscv.EnvcfgCBZE | riscv.EnvcfgCBCFE
-	c.Senvcfg = c.Menvcfg
+	if w.mode == riscv.Machine && w.chance(2) {
+		w.shadow([]uint64{8, 9, 10}[r.IntN(3)])
+	}
+	c.Menvcfg |= riscv.EnvcfgCBZE | riscv.EnvcfgCBCFE
+	c.Senvcfg = c.Menvcfg &^ (riscv.MenvcfgADUE | riscv.MenvcfgPBMTE | riscv.MenvcfgSTCE)
 	c.Mcounteren, c.Scounteren = 7, 7
 	c.Mie = uint64(w.r.IntN(2)) * 0xaaa
 	w.state.FRM = uint8(w.r.IntN(5))
@@ -277,6 +281,31 @@ func (w *world) flat() {
 	w.good = len(w.pool)
 	w.pool = append(w.pool, base+ramSize-256, base+ramSize-8, base+ramSize, ^uint64(0)-63, ^uint64(0)-7, 0, 0x1000_0000,
 		1<<56-8, 1<<63, data+1, data+page-3, w.r.Uint64()&^0xf_ffff|1<<62)
+}
+
+// shadow gives a world of M-mode page tables that it sees only through MPRV:
+// RAM is where it is, but for some data.
+func (w *world) shadow(mode uint64) {
+	t := &tables{w: w, levels: int(mode) - 5}
+	t.root = w.table()
+	const rw = riscv.PTEV | riscv.PTEA | riscv.PTED | riscv.PTER | riscv.PTEW | riscv.PTEX
+	for off := uint64(0); off < tablesAt; off += page {
+		flags, pa := uint64(rw), base+off
+		if off >= dataAt {
+			switch w.r.IntN(6) {
+			case 0:
+				pa = base + dataAt + w.r.Uint64N(dataPages)*page
+			case 1:
+				flags &^= riscv.PTEW
+			case 2:
+				flags |= riscv.PTEU
+			}
+		}
+		t.set(base+off, pa, flags)
+	}
+	w.state.CSR.Satp = mode<<riscv.SatpModeShift | (base+t.root)>>12
+	w.state.CSR.Mstatus |= w.r.Uint64() & (riscv.MstatusSUM | riscv.MstatusMXR)
+	w.shadowed = true
 }
 
 // page makes a world with translation.
