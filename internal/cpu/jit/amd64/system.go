@@ -205,10 +205,10 @@ func (e *Emitter) system(in *ir.Inst) bool {
 		return e.csr(in)
 	case ir.Call:
 		e.leaPage(RDX, in.Target)
-		e.call(e.r.call)
+		e.callRoutine(e.r.call)
 		e.callSlow(in.Index)
 	case ir.Return:
-		e.call(e.r.ret)
+		e.callRoutine(e.r.ret)
 		e.callSlow(in.Index)
 	case ir.ZeroLine:
 		e.zeroLine(in)
@@ -216,13 +216,6 @@ func (e *Emitter) system(in *ir.Inst) bool {
 		return false
 	}
 	return true
-}
-
-// call calls a routine.
-func (e *Emitter) call(routine int) {
-	e.byte(0xe8)
-	e.imm32(0)
-	e.patch(e.pos()-4, routine-e.at)
 }
 
 // zeroLine stores 64 bytes of zeroes.
@@ -346,7 +339,7 @@ func (e *Emitter) sstatus(in *ir.Inst) {
 			e.aluRI(aluAnd, false, RAX, ^statusWritable)
 			e.aluRR(aluOr, false, RCX, RAX)
 		}
-		e.call(e.r.status)
+		e.callRoutine(e.r.status)
 		slow = e.jcc(ccB)
 		e.fp.moves, e.fp.armed = false, false
 	}
