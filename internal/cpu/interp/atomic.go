@@ -100,14 +100,15 @@ func (v *VCPU) loadReserved(in *inst, va, size uint64) outcome {
 func (v *VCPU) storeConditional(host unsafe.Pointer, p place, va, size, value uint64) uint64 {
 	h := v.h
 	valid := h.ResValid && h.ResSize == uint8(size) && h.ResAddr == v.gpaOf(host, p)
-	h.ResValid = false // by SC whatever its outcome
+	was := h.ResValue
+	h.ResValid, h.ResSize, h.ResAddr, h.ResValue = false, 0, 0, 0 // by SC whatever its outcome
 	if !valid {
 		return 1
 	}
 	if size == 4 {
-		return b2u(!atomic.CompareAndSwapUint32((*uint32)(host), le32(uint32(h.ResValue)), le32(uint32(value))))
+		return b2u(!atomic.CompareAndSwapUint32((*uint32)(host), le32(uint32(was)), le32(uint32(value))))
 	}
-	return b2u(!atomic.CompareAndSwapUint64((*uint64)(host), le64(h.ResValue), le64(value)))
+	return b2u(!atomic.CompareAndSwapUint64((*uint64)(host), le64(was), le64(value)))
 }
 
 // gpaOf is the physical address of host, which p tells unless the TLB was hit.

@@ -180,6 +180,11 @@ func (v *VCPU) Execute(b *Block, i int, pc uint64, left int64) Outcome {
 	return Jump
 }
 
+// GPAOf is the guest's address of an address in its memory.
+func (v *VCPU) GPAOf(host uintptr) memory.GPA {
+	return v.gpaOf(unsafe.Add(unsafe.Pointer(nil), host), place{})
+}
+
 // Layout is where generated code finds what, in bytes from the start of a
 // VCPU (tlb.go): TLBs of Entries entries of 16 bytes, a tag and an addend, and
 // the context that is part of the tags; the same for fetches, whose entries

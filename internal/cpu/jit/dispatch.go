@@ -51,6 +51,7 @@ func (v *VCPU) native(b *block) (end bool) {
 		if v.fpUsed != 0 {
 			h.FFlags |= guestFlags(v.fpStatus)
 		}
+		v.syncReservation()
 		left = reserve + int64(v.left)
 		switch v.reason {
 		case abi.ExitSlow:
@@ -115,6 +116,18 @@ func (v *VCPU) readyFloat() {
 		v.fpMoves, v.fpOn = 1, v.fpIf
 	}
 	v.fpUsed &= v.fpOn
+}
+
+// syncReservation makes the hart's reservation what code has left.
+func (v *VCPU) syncReservation() {
+	h := &v.h
+	switch {
+	case !h.ResValid:
+		h.ResSize, h.ResAddr, h.ResValue = 0, 0, 0
+	case v.resHost != 0:
+		h.ResAddr = v.in.GPAOf(uintptr(v.resHost))
+	}
+	v.resHost = 0
 }
 
 // sync makes the hart's PC and count those that code has left with.

@@ -66,6 +66,7 @@ type VCPU struct {
 // context is what generated code and the engine tell each other.
 type context struct {
 	left, page, pc, resume uint64
+	resHost                uint64
 	id, reason             uint32
 	fpOn, fpIf, fpUsed     uint32
 	fpMoves                uint32
@@ -114,6 +115,8 @@ func makeLayout() abi.Layout {
 		Left:     rel(ctx + unsafe.Offsetof(v.context.left)), Base: rel(ctx + unsafe.Offsetof(v.context.page)),
 		PC: rel(ctx + unsafe.Offsetof(v.context.pc)), Resume: rel(ctx + unsafe.Offsetof(v.context.resume)),
 		ID: rel(ctx + unsafe.Offsetof(v.context.id)), Reason: rel(ctx + unsafe.Offsetof(v.context.reason)),
+		ResHost: rel(ctx + unsafe.Offsetof(v.context.resHost)), ResValue: rel(hartAt + unsafe.Offsetof(v.h.State.ResValue)),
+		ResValid: rel(hartAt + unsafe.Offsetof(v.h.State.ResValid)), ResSize: rel(hartAt + unsafe.Offsetof(v.h.State.ResSize)),
 		FPOn: rel(ctx + unsafe.Offsetof(v.context.fpOn)), FPUsed: rel(ctx + unsafe.Offsetof(v.context.fpUsed)),
 		FPMoves: rel(ctx + unsafe.Offsetof(v.context.fpMoves)), FRM: rel(hartAt + unsafe.Offsetof(v.h.State.FRM)),
 		FPStatus: rel(ctx + unsafe.Offsetof(v.context.fpStatus)), FPClean: rel(ctx + unsafe.Offsetof(v.context.fpClean)),

@@ -71,6 +71,9 @@ func randomBlock(r *rand.Rand, float bool) []byte {
 		if riscv.JAL <= op && op <= riscv.BGEU {
 			continue
 		}
+		if !float && r.IntN(8) == 0 {
+			op = []riscv.Op{riscv.LR_W, riscv.SC_W, riscv.LR_D, riscv.SC_D}[r.IntN(4)]
+		}
 		in := riscv.Inst{Op: op, Rd: uint8(r.IntN(32)), Rs1: uint8(r.IntN(32)), Rs2: uint8(r.IntN(32)), Rs3: uint8(r.IntN(32)),
 			RM: []uint8{0, 0, 1, 2, 3, 4, 5, 7, 7, 7, 7, 7, 7, 7, 7, 7}[r.IntN(16)/max(1, r.IntN(3))], Imm: int64(r.IntN(4096) - 2048)}
 		switch {

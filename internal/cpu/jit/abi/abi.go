@@ -21,6 +21,10 @@ type Layout struct {
 	Resume        int32 // where a slow instruction's code goes on
 	ID            int32
 	Reason        int32
+	ResHost       int32 // the host's address that LR has reserved in code, or 0
+	ResValue      int32 // the hart's
+	ResValid      int32 // 8 bits
+	ResSize       int32 // 8 bits
 	FPOn          int32 // 32 bits: floating point may run inline, in the mode of frm
 	FPMoves       int32 // 32 bits: its registers may be loaded, stored and moved inline
 	FRM           int32 // 8 bits

@@ -185,6 +185,7 @@ func TestDecodes(t *testing.T) {
 	l := &Layout{X: -128, F: 128, FFlags: 400, Loads: 0x10000, Stores: 0x20000, TLBEntries: 1024, DataContext: 0x30000, Fetches: 0x40000,
 		FetchEntries: 4096, FetchContext: 0x31000, CodeBase: 0x31008, Left: 0x32000, Base: 0x32008, PC: 0x32010, Resume: 0x32018, ID: 0x32020, Reason: 0x32024,
 		FPOn: 0x32028, FPUsed: 0x3202c, FPStatus: 0x32030, FPClean: 0x32034, FPMoves: 0x32038, FRM: 0x3203c,
+		ResHost: 0x32040, ResValue: 0x32048, ResValid: 0x32050, ResSize: 0x32051,
 		System: abi.System{Mstatus: 0x33000, Stvec: 0x33008, Sscratch: 0x33010, Sepc: 0x33018, Scause: 0x33020, Stval: 0x33028, Satp: 0x33030,
 			Priv: 0x33038, Direct: 0x33039}}
 	r := NewRoutines(l)
@@ -211,6 +212,7 @@ func TestDecodes(t *testing.T) {
 			if m, ok := x.Args[0].(x86asm.Mem); ok && x.Op != x86asm.JMP && x.Op != x86asm.CMP && x.Op != x86asm.TEST && x.Op != x86asm.LDMXCSR {
 				d := int32(m.Disp)
 				inState := m.Base == x86asm.R15 && m.Index == 0 && (d >= l.X && d < l.X+256 || d >= l.F && d < l.F+256 || d == l.FPUsed || d == l.FPStatus || d == l.FFlags ||
+					d == l.ResHost || d == l.ResValue || d == l.ResValid || d == l.ResSize ||
 					riscv.CSR(in.Target) != riscv.CSRSatp && d >= l.System.Mstatus && d < l.System.Satp)
 				translated := (m.Base == x86asm.RAX || m.Base == x86asm.RDX) && m.Index == 0 && (d == 0 || in.Op == ir.ZeroLine && d < 64 && d%16 == 0)
 				barrier := m.Base == x86asm.RSP && x.Op == x86asm.OR && x.Args[1] == x86asm.Imm(0)

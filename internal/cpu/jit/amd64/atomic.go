@@ -7,38 +7,32 @@ func (e *Emitter) amo(in *ir.Inst) {
 	w := in.Size == 8
 	e.get(RAX, in.A)
 	miss := e.translate(e.l.Stores, in.Size)
-	is := ir.AmoAnd <= in.Op && in.Op <= ir.AmoXor
-	var o alu
-	if is {
-		o = [...]alu{aluAnd, aluOr, aluXor}[in.Op-ir.AmoAnd]
-	}
-	switch {
-	case is && in.Dst == 0:
+	if in.Dst == 0 && ir.AmoAdd <= in.Op && in.Op <= ir.AmoXor {
 		b := e.reg(in.B, RCX)
-		e.byte(0xf0)
-		e.aluMR(o, w, at(RAX, 0), b)
-	case is:
-		e.movRR(RDX, RAX)
-		e.rm(op{code: 0x8b, w: w}, RAX, at(RDX, 0))
-		again := e.pos()
-		e.movRR(RCX, RAX)
-		e.aluR(o, w, RCX, in.B)
-		e.cmpxchg(w)
-		e.patch(e.jcc(ccNE), again)
-	case in.Op == ir.AmoCas:
-		e.movRR(RDX, RAX)
+		e.lock()
+		e.aluMR([...]alu{aluAdd, aluAnd, aluOr, aluXor}[in.Op-ir.AmoAdd], w, at(RAX, 0), b)
+		e.slow(miss)
+		return
+	}
+	e.movRR(RDX, RAX)
+	switch in.Op {
+	case ir.AmoSwap:
+		e.get(RAX, in.B)
+		e.rm(op{code: 0x87, w: w}, RAX, at(RDX, 0)) // xchg locks by itself
+	case ir.AmoAdd:
+		e.get(RAX, in.B)
+		e.lock()
+		e.rm(op{code: 0x0fc1, w: w}, RAX, at(RDX, 0)) // xadd
+	case ir.AmoCas:
 		e.get(RAX, in.Dst)
 		e.get(RCX, in.B)
 		e.cmpxchg(w)
-	case in.Op == ir.AmoAdd:
-		e.movRR(RDX, RAX)
-		e.get(RAX, in.B)
-		e.byte(0xf0)
-		e.rm(op{code: 0x0fc1, w: w}, RAX, at(RDX, 0)) // xadd
-	default: // AmoSwap
-		e.movRR(RDX, RAX)
-		e.get(RAX, in.B)
-		e.rm(op{code: 0x87, w: w}, RAX, at(RDX, 0)) // xchg locks by itself
+	default:
+		e.rm(op{code: 0x8b, w: w}, RAX, at(RDX, 0))
+		again := e.pos()
+		e.amoResult(in, w)
+		e.cmpxchg(w)
+		e.patch(e.jcc(ccNE), again)
 	}
 	if in.Dst != 0 {
 		if !w {
@@ -49,8 +43,75 @@ func (e *Emitter) amo(in *ir.Inst) {
 	e.slow(miss)
 }
 
+// amoResult makes RCX what is to be stored where RAX has been.
+func (e *Emitter) amoResult(in *ir.Inst, w bool) {
+	if in.Op <= ir.AmoXor {
+		e.movRR(RCX, RAX)
+		e.aluR([...]alu{aluAnd, aluOr, aluXor}[in.Op-ir.AmoAnd], w, RCX, in.B)
+		return
+	}
+	e.get(RCX, in.B)
+	e.aluRR(aluCmp, w, RCX, RAX)
+	e.cmov([...]cond{ccG, ccL, ccA, ccB}[in.Op-ir.AmoMin], RCX, RAX)
+}
+
+func (a *asm) lock() { a.byte(0xf0) }
+
 // cmpxchg stores RCX at RDX if RAX is there, and else loads RAX.
 func (e *Emitter) cmpxchg(w bool) {
-	e.byte(0xf0)
+	e.lock()
 	e.rm(op{code: 0x0fb1, w: w}, RCX, at(RDX, 0))
+}
+
+// loadReserved emits LR. The reservation is the hart's but for its address,
+// which is the host's until code is left.
+func (e *Emitter) loadReserved(in *ir.Inst) {
+	e.get(RAX, in.A)
+	miss := e.translate(e.l.Loads, in.Size)
+	if ir.Order(in.Imm)&ir.WriteRead != 0 {
+		e.barrier()
+	}
+	e.rm(loadOp(in.Size, true), RCX, at(RAX, 0))
+	e.movMR(at(state, e.l.ResHost), RAX)
+	e.movMR(at(state, e.l.ResValue), RCX)
+	e.movMI8(at(state, e.l.ResSize), in.Size)
+	e.movMI8(at(state, e.l.ResValid), 1)
+	e.put(in.Dst, RCX)
+	e.slow(miss)
+}
+
+// storeConditional emits SC. What does not follow an LR of the same place in
+// code goes to the interpreter.
+func (e *Emitter) storeConditional(in *ir.Inst) {
+	w := in.Size == 8
+	e.get(RAX, in.A)
+	slow := []int{e.translate(e.l.Stores, in.Size)}
+	e.aluMR(aluCmp, true, at(state, e.l.ResHost), RAX)
+	slow = append(slow, e.jcc(ccNE))
+	e.rm(op{code: 0x80}, Reg(aluCmp), at(state, e.l.ResSize))
+	e.byte(in.Size)
+	slow = append(slow, e.jcc(ccNE))
+	e.movRR(RDX, RAX)
+	e.get(RCX, in.B)
+	e.movRM(RAX, at(state, e.l.ResValue))
+	e.movMI8(at(state, e.l.ResValid), 0)
+	e.movMI(true, at(state, e.l.ResHost), 0)
+	e.cmpxchg(w)
+	e.setcc(ccNE, RAX)
+	d := e.dst(in.Dst)
+	e.zeroExtend8(d, RAX)
+	e.put(in.Dst, d)
+	e.slow(slow...)
+}
+
+// movMI8 stores a byte.
+func (a *asm) movMI8(m mem, v uint8) {
+	a.rm(op{code: 0xc6}, 0, m)
+	a.byte(v)
+}
+
+// barrier keeps loads from passing earlier stores.
+func (e *Emitter) barrier() {
+	e.lock()
+	e.aluMI(aluOr, false, at(RSP, 0), 0)
 }

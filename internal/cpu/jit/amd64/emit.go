@@ -195,7 +195,7 @@ func (e *Emitter) Emit(b *ir.Block, at int, id int) abi.Code {
 	for i := range b.Insts {
 		e.cur = &b.Insts[i]
 		e.one(e.cur)
-		if op := e.cur.Op; op > ir.JumpReg && (op < ir.FAdd || op > ir.FCSRClear) {
+		if op := e.cur.Op; op >= ir.CSRSwap && op <= ir.Return {
 			e.fp.moves, e.fp.armed = false, false // it may have changed mstatus.FS
 		}
 	}

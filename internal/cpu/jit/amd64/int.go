@@ -115,13 +115,17 @@ func (e *Emitter) one(in *ir.Inst) {
 		e.load(in)
 	case ir.Store:
 		e.store(in)
-	case ir.AmoSwap, ir.AmoAdd, ir.AmoAnd, ir.AmoOr, ir.AmoXor, ir.AmoCas:
+	case ir.AmoSwap, ir.AmoAdd, ir.AmoAnd, ir.AmoOr, ir.AmoXor, ir.AmoCas,
+		ir.AmoMin, ir.AmoMax, ir.AmoMinU, ir.AmoMaxU:
 		e.amo(in)
+	case ir.LoadReserved:
+		e.loadReserved(in)
+	case ir.StoreConditional:
+		e.storeConditional(in)
 	case ir.Barrier:
 		// The host does all in order, but that a load may pass an earlier store.
 		if ir.Order(in.Imm)&ir.WriteRead != 0 {
-			e.byte(0xf0)
-			e.aluMI(aluOr, false, at(RSP, 0), 0)
+			e.barrier()
 		}
 	case ir.Branch:
 		e.compare(in.A, in.B, 0, false)

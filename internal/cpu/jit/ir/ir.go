@@ -95,7 +95,11 @@ const (
 	AmoOr
 	AmoXor
 	AmoCas // expected in Dst
-	LoadReserved
+	AmoMin
+	AmoMax
+	AmoMinU
+	AmoMaxU
+	LoadReserved // Imm says what is ordered before, as for Barrier
 	StoreConditional
 	Barrier // orders what the bits of Imm say, see Order
 	// ZeroLine stores 64 zeroes at A without its low six bits.
@@ -156,7 +160,8 @@ const (
 var names = [...]string{"nop", "slow", "const", "pc", "add", "sub", "and", "or", "xor", "andn", "orn", "xorn", "shl", "shr", "sar",
 	"rol", "ror", "slt", "sltu", "min", "max", "minu", "maxu", "mul", "mulh", "mulhsu", "mulhu", "div", "divu", "rem", "remu",
 	"shladd", "zextadd", "zextshl", "bitclr", "bitext", "bitinv", "bitset", "zeroifz", "zeroifnz", "clz", "ctz", "popcnt",
-	"sextb", "sexth", "zexth", "bswap", "orbytes", "load", "store", "amoswap", "amoadd", "amoand", "amoor", "amoxor", "amocas", "lr", "sc",
+	"sextb", "sexth", "zexth", "bswap", "orbytes", "load", "store", "amoswap", "amoadd", "amoand", "amoor", "amoxor", "amocas", "amomin", "amomax", "amominu", "amomaxu",
+	"lr", "sc",
 	"barrier", "zeroline", "csrswap", "csrset", "csrclear", "call", "return", "branch", "jump", "jumpreg", "fadd", "fsub", "fmul", "fdiv", "fsqrt", "fmadd", "fmsub", "fnmsub",
 	"fnmadd", "fsgnj", "fsgnjn", "fsgnjx", "fmin", "fmax", "feq", "flt", "fle", "fload", "fstore", "ftox", "ffromx", "ftoi",
 	"ftou", "ffromi", "ffromu", "ftof", "fcsrr", "fcsrw", "fcsrs", "fcsrc"}

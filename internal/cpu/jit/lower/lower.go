@@ -195,9 +195,18 @@ func atomic(d riscv.Inst) ir.Inst {
 		in.Op, in.Size = ir.AmoCas, 8
 	case riscv.AMOCAS_W:
 		in.Op = ir.AmoCas
+	case riscv.AMOMIN_W:
+		in.Op = ir.AmoMin
+	case riscv.AMOMAX_W:
+		in.Op = ir.AmoMax
+	case riscv.AMOMINU_W:
+		in.Op = ir.AmoMinU
+	case riscv.AMOMAXU_W:
+		in.Op = ir.AmoMaxU
 	case riscv.LR_W:
-		if !d.RL() { // which orders earlier stores too
-			in.Op = ir.LoadReserved
+		in.Op = ir.LoadReserved
+		if d.RL() { // which orders earlier stores too
+			in.Imm = int64(ir.ReadRead | ir.WriteRead)
 		}
 	case riscv.SC_W:
 		in.Op = ir.StoreConditional
