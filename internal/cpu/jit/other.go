@@ -1,4 +1,4 @@
-//go:build !linux || !amd64
+//go:build !linux || !(amd64 || arm64)
 
 // Package jit is the binary translator. This host has no back end for it: the
 // interpreter serves.

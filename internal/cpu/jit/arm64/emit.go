@@ -1,0 +1,277 @@
+// Package arm64 turns micro-operations into the machine code of arm64 hosts,
+// of Armv8.0 and, where there are, with the atomic instructions of Armv8.1. It
+// is host-neutral Go: it makes bytes, and neither maps nor runs them.
+//
+// In generated code X19 points 128 bytes into the guest's integer registers,
+// and all that the code touches but guest memory is at fixed distances from it
+// (Layout). X20 is what is left of the instruction budget, X21 the virtual
+// address of the page of the running block, X22 and X23 point to the TLBs. Most
+// guest registers live in host registers (mapped) all the time, the others in
+// memory. X0 to X3 and X30 are free. X18 and X29 are not touched, nor is X28,
+// Go's g: with no cgo, its signal handlers look for g nowhere else. Of the
+// stack the code uses one word of the trampoline's frame, for the address to
+// return to.
+//
+// A block first takes its length off the budget; exits in its middle give the
+// rest back. Where an instruction cannot be done inline, its stub calls
+// exitSlow with the instruction's number, and the engine executes it and
+// resumes after the call. Nothing that the block does before that needs to be
+// undone: an Inst has no effect before its last check.
+package arm64
+
+import (
+	"doppel/internal/cpu/jit/abi"
+	"doppel/internal/cpu/jit/ir"
+)
+
+// Layout is in bytes from X19.
+type Layout abi.Layout
+
+// Routines are what all code shares.
+type Routines struct {
+	Bytes  []byte
+	Enter  int // address in X0
+	slow   int
+	link   int
+	look   int
+	short  int
+	atomic bool
+}
+
+const (
+	state  = X19
+	budget = X20
+	page   = X21
+	loads  = X22
+	stores = X23
+)
+
+// saved is where the address to return to is, from SP.
+const saved = 16
+
+// mapped lists the guest registers that have a host register: those that
+// compiled code uses most. It is made of pairs of neighbours, which are loaded
+// and stored together.
+var mapped = [...]struct {
+	guest ir.Reg
+	host  Reg
+}{{1, X4}, {2, X5}, {5, X6}, {6, X7}, {8, X8}, {9, X9}, {10, X10}, {11, X11}, {12, X12}, {13, X13}, {14, X14}, {15, X15},
+	{16, X16}, {17, X17}, {18, X24}, {19, X25}, {20, X26}, {21, X27}}
+
+// homes says in which host register each guest register is, or noHome.
+var homes = func() (t [32]Reg) {
+	for i := range t {
+		t[i] = noHome
+	}
+	t[0] = ZR
+	for _, m := range mapped {
+		t[m.guest] = m.host
+	}
+	return t
+}()
+
+const noHome Reg = 0xff
+
+// NewRoutines makes what is shared. atomic says that the host has the atomic
+// instructions of Armv8.1.
+func NewRoutines(l *Layout, atomic bool) *Routines {
+	a := asm{}
+	field := func(k width, t Reg, off int32) { a.access(k, t, state, off, LR) }
+	homes := func(load bool) {
+		for i := 0; i < len(mapped); i += 2 {
+			a.pair(load, mapped[i].host, mapped[i+1].host, state, l.x(mapped[i].guest))
+		}
+	}
+	r := &Routines{atomic: atomic}
+	r.Enter = a.pos()
+	a.put32(0xf9000000 | saved/8<<10 | 31<<5 | uint32(LR)) // str x30, [sp, #saved]
+	homes(true)
+	a.addI(true, loads, state, int64(l.Loads), LR)
+	a.addI(true, stores, state, int64(l.Stores), LR)
+	field(load64, budget, l.Left)
+	field(load64, page, l.Base)
+	field(load32, X1, l.FPUsed)
+	plain := a.cbz(false, X1)
+	a.mov(X1, X0)
+	a.armHost(l)
+	a.mov(X0, X1)
+	a.here(plain)
+	a.br(X0)
+
+	var tail []int
+	exit := func(reason int64) {
+		a.movI(X2, reason)
+		tail = append(tail, a.b())
+	}
+	r.slow = a.pos()
+	a.mov(X3, LR)
+	field(store64, X3, l.Resume)
+	field(store32, X0, l.ID)
+	exit(abi.ExitSlow)
+	r.link = a.pos()
+	field(store64, X0, l.PC)
+	field(store32, X1, l.ID)
+	exit(abi.ExitLink)
+	r.look = a.pos()
+	field(store64, X0, l.PC)
+	exit(abi.ExitLookup)
+	r.short = a.pos()
+	field(store64, X0, l.PC)
+	exit(abi.ExitBudget)
+
+	a.here(tail...)
+	field(store32, X2, l.Reason)
+	homes(false)
+	field(store64, budget, l.Left)
+	field(store64, page, l.Base)
+	field(load32, X0, l.FPUsed)
+	plain = a.cbz(false, X0)
+	a.readFPSR(X0)
+	field(store32, X0, l.FPStatus)
+	a.writeFPCR(ZR) // as Go has it
+	a.here(plain)
+	a.put32(0xf9400000 | saved/8<<10 | 31<<5 | uint32(LR)) // ldr x30, [sp, #saved]
+	a.ret()
+	r.Bytes = a.buf
+	return r
+}
+
+// Look is the routine that leaves with ExitLookup, for CodeTables.
+func (r *Routines) Look() int { return r.look }
+
+func (l *Layout) x(r ir.Reg) int32 { return l.X + 8*int32(r) }
+
+func (l *Layout) f(r ir.Reg) int32 { return l.F + 8*int32(r-ir.F0) }
+
+// stub is what stands out of line.
+type stub struct {
+	from   []int // branches that lead to it
+	index  uint8 // of the slow instruction
+	resume int
+}
+
+// side is an exit by a branch.
+type side struct {
+	from   int
+	target int32
+	back   int32 // what it gives back of the budget
+}
+
+// Emitter makes code. It is used by one goroutine.
+type Emitter struct {
+	asm
+	l     *Layout
+	r     *Routines
+	at    int // address of the block's code, from that of the Routines
+	id    int32
+	slows []stub
+	sides []side
+	colds []func() // other code out of line
+	links []abi.Link
+	cur   *ir.Inst
+	blk   *ir.Block
+}
+
+// NewEmitter makes an Emitter for code that lies behind the routines.
+func NewEmitter(l *Layout, r *Routines) *Emitter { return &Emitter{l: l, r: r} }
+
+// Emit makes the code of b, which is to lie at an offset from the routines and
+// has a number below abi.MaxBlocks; numbers of instructions and of links are
+// id<<8 plus their index.
+func (e *Emitter) Emit(b *ir.Block, at int, id int) abi.Code {
+	e.buf, e.slows, e.sides, e.colds, e.links = e.buf[:0], e.slows[:0], e.sides[:0], e.colds[:0], e.links[:0]
+	e.at, e.id, e.blk = at, int32(id)<<8, b
+	e.subsI(true, budget, budget, uint32(b.Count))
+	short := e.bc(mi)
+	for i := range b.Insts {
+		e.cur = &b.Insts[i]
+		e.one(e.cur)
+	}
+	for _, s := range e.sides {
+		e.here(s.from)
+		if s.back != 0 {
+			e.addI(true, budget, budget, int64(s.back), X0)
+		}
+		e.goTo(s.target)
+	}
+	for _, f := range e.colds {
+		f()
+	}
+	for _, s := range e.slows {
+		e.here(s.from...)
+		e.callSlow(s.index)
+		e.b2(s.resume)
+	}
+	e.here(short)
+	e.addI(true, budget, budget, int64(b.Count), X0)
+	e.leaPage(X0, b.Start)
+	e.leave(e.r.short)
+	return abi.Code{Bytes: e.buf, Links: e.links}
+}
+
+// leave goes to a routine.
+func (e *Emitter) leave(routine int) { e.b2(routine - e.at) }
+
+func (e *Emitter) callSlow(index uint8) {
+	e.movI(X0, int64(e.id|int32(index)))
+	e.patch(e.bl(), e.r.slow-e.at)
+}
+
+// slow makes the branches lead to a stub that has the interpreter execute the
+// current instruction and goes on after it.
+func (e *Emitter) slow(from ...int) {
+	e.slows = append(e.slows, stub{append([]int(nil), from...), e.cur.Index, e.pos()})
+}
+
+func (e *Emitter) leaPage(d Reg, off int32) { e.addI(true, d, page, int64(off), X2) }
+
+// field accesses what is in the state.
+func (e *Emitter) field(k width, t Reg, off int32) { e.access(k, t, state, off, LR) }
+
+// goTo ends a path of the block.
+func (e *Emitter) goTo(target int32) {
+	switch {
+	case target == e.blk.Start:
+		e.b2(0)
+	case target < 0 || target >= 4096:
+		e.leaPage(X0, target)
+		e.lookup()
+	default:
+		n := int32(len(e.links))
+		from := e.b()
+		e.here(from) // until it is linked
+		e.links = append(e.links, abi.Link{Patch: from, Target: target})
+		e.leaPage(X0, target)
+		e.movI(X1, int64(e.id|n))
+		e.leave(e.r.link)
+	}
+}
+
+// lookup goes on at the virtual address in X0.
+func (e *Emitter) lookup() {
+	e.ubfx(true, X1, X0, 12, log2(e.l.FetchEntries))
+	e.addI(true, X2, state, int64(e.l.Fetches), LR)
+	e.shifted(opAdd, true, X1, X2, X1, lsl, 5)
+	e.logicalI(opAnd, true, page, X0, ^int64(0xfff), X2)
+	e.field(load64, X3, e.l.FetchContext)
+	e.rrr(opOrr, true, X3, X3, page)
+	e.access(load64, X2, X1, 0, LR)
+	e.cmp(true, X2, X3)
+	miss := e.bc(ne)
+	e.access(load64, X1, X1, 24, LR)
+	e.ubfx(true, X2, X0, 0, 12)
+	e.shifted(opAdd, true, X1, X1, X2, lsl, 1)
+	e.access(load32, X1, X1, 0, LR)
+	e.field(load64, X2, e.l.CodeBase)
+	e.rrr(opAdd, true, X1, X1, X2)
+	e.br(X1)
+	e.here(miss)
+	e.leave(e.r.look)
+}
+
+func log2(n int32) (k uint8) {
+	for 1<<k < n {
+		k++
+	}
+	return k
+}
