@@ -165,3 +165,43 @@ func TestRewritingInTurn(t *testing.T) {
 		t.Errorf("%d wrong of %d rounds", h.X[11], h.X[12])
 	}
 }
+
+// overlapping is code of which two blocks are made at two times: the second
+// after a store that no fence.i has followed yet. a1 counts what is wrong.
+const overlapping = `
+	la s0, b
+	li s2, 0x00150513	# addi a0, a0, 1
+	li s3, 0x00250513	# addi a0, a0, 2
+	li a1, 0
+	li a2, 0
+loop:	sw s2, 0(s0)
+	fence.i
+	li a0, 0
+	jal ra, a
+	addi a0, a0, -1
+	snez a0, a0
+	add a1, a1, a0
+	sw s3, 0(s0)
+	jal ra, b		# may be old or new
+	fence.i
+	li a0, 0
+	jal ra, a
+	addi a0, a0, -2
+	snez a0, a0
+	add a1, a1, a0
+	addi a2, a2, 1
+	j loop
+	.balign 4096
+a:	nop
+b:	nop
+	ret
+`
+
+// TestOverlappingBlocks: blocks that share bytes are each compared with memory.
+func TestOverlappingBlocks(t *testing.T) {
+	m, v := machineOf(t, Options{Threshold: -1}, overlapping, cputest.Options{})
+	run(t, v, 100_000)
+	if h := m.Hart(); h.X[11] != 0 || h.X[12] < 1000 {
+		t.Errorf("%d wrong of %d rounds", h.X[11], h.X[12])
+	}
+}

@@ -47,6 +47,8 @@ func (p *program) statement() {
 		p.rewrite()
 	case far:
 		p.far()
+	case flags:
+		p.flags()
 	default:
 		p.snippet()
 	}
@@ -61,10 +63,27 @@ func (p *program) block(most int) {
 // snippet emits straight-line code of random instructions.
 func (p *program) snippet() {
 	g := p.gens[1]
-	if p.theme.plain {
+	switch {
+	case p.theme.kinds[flags] != 0 && !p.chance(4):
+		g = p.gens[2]
+	case p.theme.plain:
 		g = p.gens[0]
 	}
 	p.code = g.Next().Append(p.code)
+}
+
+// flags emits an access to fflags or frm: mostly they are read and cleared, for
+// flags that are set say nothing of what follows.
+func (p *program) flags() {
+	rd := p.scratch5()
+	switch p.r.IntN(6) {
+	case 0:
+		p.emit(riscv.Inst{Op: riscv.CSRRS, Rd: rd, Imm: int64(riscv.CSRFcsr)})
+	case 1:
+		p.emit(riscv.Inst{Op: riscv.CSRRWI, Rd: rd, Rs1: uint8(p.r.IntN(5)), Imm: int64(riscv.CSRFrm)})
+	default:
+		p.emit(riscv.Inst{Op: riscv.CSRRW, Rd: rd, Imm: int64(riscv.CSRFflags)})
+	}
 }
 
 // scratch is a register that snippets use too.

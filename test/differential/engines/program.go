@@ -42,11 +42,12 @@ const (
 	privil       // CSRs and fences
 	rewrite      // an instruction of the program is replaced
 	far          // a jump to just before the end of a page
+	flags        // floating-point flags are read, or cleared
 	numKinds int = iota
 )
 
 func (k kind) String() string {
-	return [...]string{"snippet", "access", "advance", "rebase", "branch", "loop", "call", "table", "trap", "privil", "rewrite", "far"}[k]
+	return [...]string{"snippet", "access", "advance", "rebase", "branch", "loop", "call", "table", "trap", "privil", "rewrite", "far", "flags"}[k]
 }
 
 var themes = []theme{
@@ -57,6 +58,7 @@ var themes = []theme{
 	{"everything", [numKinds]int{snippet: 6, access: 6, advance: 2, rebase: 2, branch: 3, loop: 3, call: 2, table: 1, trap: 1, privil: 1, rewrite: 1, far: 1}, false, false},
 	{"system", [numKinds]int{snippet: 3, access: 4, advance: 1, rebase: 2, branch: 1, loop: 2, call: 1, trap: 4, privil: 4, far: 1}, true, false},
 	{"rewriting", [numKinds]int{snippet: 4, access: 1, branch: 2, loop: 3, call: 2, rewrite: 3, far: 2}, true, true},
+	{"float", [numKinds]int{snippet: 8, flags: 2, access: 2, branch: 1, loop: 3}, true, true},
 	{"instructions", [numKinds]int{snippet: 10, access: 2, branch: 1, loop: 2}, false, true},
 }
 
@@ -65,11 +67,11 @@ type program struct {
 	*world
 	theme theme
 	code  []byte
-	start uint64 // offset of the first instruction
-	gens  [2]*gen.Generator
-	funcs []label // of calls
-	sites []int   // instructions that rewrite may replace
-	depth int     // of loops
+	start uint64            // offset of the first instruction
+	gens  [3]*gen.Generator // of snippets: common instructions, all, floating point
+	funcs []label           // of calls
+	sites []int             // instructions that rewrite may replace
+	depth int               // of loops
 }
 
 // label is a place in the code, or what waits for it.
@@ -130,6 +132,9 @@ func (p *program) generators(seed uint64) {
 		return e == riscv.ExtI || e == riscv.ExtM || e == riscv.ExtF || e == riscv.ExtD || e == riscv.ExtZba || e == riscv.ExtZbb || e == riscv.ExtZbs
 	}})
 	p.gens[1] = gen.New(seed, gen.Config{Scratch: scratch, Length: 8, Locked: locked, Has: func(riscv.Extension) bool { return true }})
+	p.gens[2] = gen.New(seed, gen.Config{Scratch: scratch, Length: 8, Locked: locked, Avoid: rare, Has: func(e riscv.Extension) bool {
+		return e == riscv.ExtF || e == riscv.ExtD || e == riscv.ExtZfa || e == riscv.ExtZfhmin
+	}})
 	first := p.gens[1].Next()
 	p.state.X, p.state.F = first.X, first.F
 	copy(p.ram[dataAt+2*page-gen.ScratchSize/2:], first.Scratch[:])

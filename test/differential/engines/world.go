@@ -61,6 +61,7 @@ type world struct {
 	pool     []uint64
 	good     int // how many of pool's addresses start 4 pages that are plain memory
 	next     uint64
+	roots    [2]uint64 // of the two address spaces, if paged
 }
 
 // handlers keep what they need under mscratch and sscratch. They skip what
@@ -330,6 +331,7 @@ func (w *world) page(mode uint64) {
 		w.fill(t, order)
 	}
 	c.Satp = satp[0]
+	w.roots = [2]uint64{satp[0]<<20>>8 - base, satp[1]<<20>>8 - base}
 	w.u64(machineData+48, satp[1])
 	w.u64(machineData+56, userCode^superAlias)
 	d := w.win + dataVA
