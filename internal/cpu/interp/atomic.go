@@ -41,6 +41,12 @@ func (v *VCPU) atomic(in *inst) outcome {
 		return v.trap(riscv.StoreAccessFault, va)
 	}
 	operand := h.X[in.rs2&31]
+	// On hosts that are not TSO, Go's operations order less: what follows may
+	// pass their store, and a comparison that fails releases nothing.
+	if !hostIsTSO {
+		barrier()
+		defer barrier()
+	}
 	var old uint64
 	switch {
 	case in.op == riscv.SC_W || in.op == riscv.SC_D:

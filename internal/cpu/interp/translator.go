@@ -108,7 +108,7 @@ type Block struct {
 }
 
 // Decode decodes the block at gpa, apart from the interpreter's own. nil means that its first instruction runs
-// into the next page.
+// into the next page: see DecodeAcross.
 func (v *VCPU) Decode(gpa memory.GPA, host unsafe.Pointer) *Block {
 	b := &Block{block: block{gpa: gpa, host: host}}
 	pools, bytes := v.pools, v.cacheBytes
@@ -129,8 +129,28 @@ func (v *VCPU) Decode(gpa memory.GPA, host unsafe.Pointer) *Block {
 	return b
 }
 
-// Raw is the block's code.
-func (b *Block) Raw() []byte { return b.raw }
+// DecodeAcross decodes the instruction that the hart is at, which lies in two
+// pages; gpa and host are those of its start. nil means that the second page
+// cannot be executed, or not all of it.
+func (v *VCPU) DecodeAcross(gpa memory.GPA, host unsafe.Pointer) *Block {
+	_, _, ok := v.Code(v.h.PC + 2)
+	if !ok {
+		return nil
+	}
+	raw := make([]byte, 4)
+	copy(raw, unsafe.Slice((*byte)(host), 2))
+	copy(raw[2:], unsafe.Slice((*byte)(v.fetches[(v.h.PC+2)>>memory.PageShift%fetchTLBSize].page), 2))
+	d, _ := decodeAt(raw)
+	b := &Block{block: block{gpa: gpa, host: host, need: 1, raw: raw}, Insts: []riscv.Inst{d}}
+	v.nlinks = 0
+	first, _ := v.lower(&b.block, d, 0)
+	code := []inst{first, {op: opFall, off: uint16(d.Len), rd: noLink, n: 1}}
+	b.first = &code[0]
+	return b
+}
+
+// Raw is the block's code, as far as it is in the page where it starts.
+func (b *Block) Raw() []byte { return b.raw[:min(len(b.raw), memory.PageSize-int(b.gpa&pageMask))] }
 
 // Host is where it is.
 func (b *Block) Host() unsafe.Pointer { return b.host }
@@ -188,7 +208,8 @@ func (v *VCPU) GPAOf(host uintptr) memory.GPA {
 // Layout is where generated code finds what, in bytes from the start of a
 // VCPU (tlb.go): TLBs of Entries entries of 16 bytes, a tag and an addend, and
 // the context that is part of the tags; the same for fetches, whose entries
-// have 32 bytes, with Code's at the end. Contexts has 8 bytes for each kind.
+// have 32 bytes, with the page's place in the host after the tag and Code's at
+// the end. Contexts has 8 bytes for each kind.
 //
 // The last lines are for code that changes mode or sstatus by itself: it must
 // leave all that setContext derives as setContext would.
@@ -209,7 +230,8 @@ var Layout = struct {
 }
 
 // An entry for fetches is what Layout says.
-var _ = [1]struct{}{}[unsafe.Sizeof(fetchEntry{})-32+unsafe.Offsetof(fetchEntry{}.code)-24+unsafe.Offsetof(fetchEntry{}.tag)]
+var _ = [1]struct{}{}[unsafe.Sizeof(fetchEntry{})-32+unsafe.Offsetof(fetchEntry{}.code)-24+unsafe.Offsetof(fetchEntry{}.tag)+
+	unsafe.Offsetof(fetchEntry{}.page)-8]
 
 // Kinds of context, for Layout.Contexts: that of U-mode, and those of S-mode
 // without and with SUM.

@@ -116,6 +116,10 @@ type block struct {
 	links  []abi.Link // Patch is an offset in the code memory
 }
 
+// across tells whether b is an instruction that lies in two pages. It is left
+// to the interpreter, which keeps it, where the second page is another.
+func (b *block) across() bool { return int(b.start)+int(b.Insts[0].Len) > memory.PageSize }
+
 func (c *cache) init(mem *platform.CodeMemory, in *interp.VCPU) {
 	c.mem, c.in = mem, in
 	c.put(0, routines.Bytes)

@@ -20,8 +20,10 @@ func (v *VCPU) run() {
 	for v.in.Interpret() {
 		gpa, host := v.in.Hot()
 		b := v.blockAt(gpa, host)
-		if b == nil {
+		if b == nil || b.across() {
 			v.in.Keep()
+		}
+		if b == nil {
 			continue
 		}
 		if v.native(b) {
@@ -88,6 +90,9 @@ func (v *VCPU) native(b *block) (end bool) {
 			if code = v.find(v.pc); code == 0 {
 				return false
 			}
+		case abi.ExitAcross:
+			v.sync(left)
+			return false
 		case abi.ExitBudget:
 			v.sync(left)
 			v.stats.Slices++
@@ -190,6 +195,9 @@ func (v *VCPU) blockAt(gpa memory.GPA, host unsafe.Pointer) *block {
 		}
 	}
 	src := v.in.Decode(gpa, host)
+	if src == nil && hasAcross {
+		src = v.in.DecodeAcross(gpa, host)
+	}
 	if src == nil {
 		return nil
 	}

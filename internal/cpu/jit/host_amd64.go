@@ -26,6 +26,9 @@ func newEmitter(l *abi.Layout, r *amd64.Routines) *emitter {
 //go:noescape
 func enter(routine, state, code uintptr)
 
+// hasAcross: the back end has ir.Across.
+const hasAcross = true
+
 // lacking is what New says if not Available.
 const lacking = "this processor lacks x86-64-v3 (AVX2, BMI2, FMA)"
 

@@ -50,9 +50,9 @@ const (
 // hart and the interpreter are parts of the VCPU. It writes the hart's
 // registers and ctx, and reads the interpreter's TLBs and context.
 type VCPU struct {
-	h  hart.Hart
-	in interp.VCPU
-	context
+	h hart.Hart
+	context // near, for hosts whose displacements are short
+	in      interp.VCPU
 
 	code  cache
 	emit  *emitter

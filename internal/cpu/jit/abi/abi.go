@@ -62,6 +62,7 @@ const (
 	ExitLink          // to PC, by link ID, that is not patched yet
 	ExitLookup        // to PC, whose code the CodeTables do not lead to
 	ExitBudget        // before PC: less is left than the block needs
+	ExitAcross        // before PC, where an instruction is in two pages: the second is not what it was
 	NumExits
 )
 

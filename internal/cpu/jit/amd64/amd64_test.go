@@ -189,7 +189,7 @@ func TestDecodes(t *testing.T) {
 		System: abi.System{Mstatus: 0x33000, Stvec: 0x33008, Sscratch: 0x33010, Sepc: 0x33018, Scause: 0x33020, Stval: 0x33028, Satp: 0x33030,
 			Priv: 0x33038, Direct: 0x33039}}
 	r := NewRoutines(l)
-	routines := map[int]bool{r.Enter: true, r.slow: true, r.link: true, r.look: true, r.far: true, r.short: true, r.status: true, r.call: true, r.ret: true}
+	routines := map[int]bool{r.Enter: true, r.slow: true, r.link: true, r.look: true, r.far: true, r.short: true, r.status: true, r.call: true, r.ret: true, r.across: true}
 	for _, at := range append(r.setFCSR[:], r.zeroTimesInf[:]...) {
 		routines[at] = true
 	}

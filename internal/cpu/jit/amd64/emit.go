@@ -38,6 +38,7 @@ type Routines struct {
 
 	// system.go
 	status, call, ret int
+	across            int // leaves before the instruction at RAX
 }
 
 const (
@@ -116,6 +117,9 @@ func (r *Routines) emit(l *Layout) {
 	r.short = a.pos()
 	a.movMR(at(state, l.PC), RAX)
 	exit(abi.ExitBudget)
+	r.across = a.pos()
+	a.movMR(at(state, l.PC), RAX)
+	exit(abi.ExitAcross)
 
 	a.here(tail...)
 	for _, m := range mapped {

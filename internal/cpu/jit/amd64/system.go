@@ -212,10 +212,36 @@ func (e *Emitter) system(in *ir.Inst) bool {
 		e.callSlow(in.Index)
 	case ir.ZeroLine:
 		e.zeroLine(in)
+	case ir.Across:
+		e.across(in)
 	default:
 		return false
 	}
 	return true
+}
+
+// across checks the page after that of the block, of which the TLB for fetches
+// must know where it is. Code is compared as it is now, as the interpreter
+// would fetch it.
+func (e *Emitter) across(in *ir.Inst) {
+	entry := func(off int32) mem { return mem{state, RCX, 0, e.l.Fetches + off} }
+	e.leaPage(RDX, 4096)
+	e.mov32RR(RCX, RDX)
+	e.shiftRI(shr, false, RCX, 12-5)
+	e.aluRI(aluAnd, false, RCX, (e.l.FetchEntries-1)<<5)
+	e.aluRM(aluOr, true, RDX, at(state, e.l.FetchContext))
+	e.aluRM(aluCmp, true, RDX, entry(0))
+	other := e.jcc(ccNE)
+	e.movRM(RCX, entry(8))
+	e.rm(op{code: 0x0fb7}, RCX, at(RCX, 0)) // movzx
+	e.aluRI(aluCmp, false, RCX, int32(in.Imm))
+	changed := e.jcc(ccNE)
+	e.colds = append(e.colds, func() {
+		e.here(other, changed)
+		e.aluRI(aluAdd, true, budget, int32(e.blk.Count))
+		e.leaPage(RAX, e.blk.Start)
+		e.leave(e.r.across)
+	})
 }
 
 // zeroLine stores 64 bytes of zeroes.

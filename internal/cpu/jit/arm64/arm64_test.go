@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -124,6 +125,8 @@ func TestForms(t *testing.T) {
 		{"ret", func(a *asm) { a.ret() }},
 		{"ldaxr x3, [x4]", func(a *asm) { a.ldaxr(true, X3, X4) }},
 		{"ldaxr w3, [x4]", func(a *asm) { a.ldaxr(false, X3, X4) }},
+		{"ldar x3, [x4]", func(a *asm) { a.ldar(true, X3, X4) }},
+		{"ldar w3, [x4]", func(a *asm) { a.ldar(false, X3, X4) }},
 		{"stlxr w2, w3, [x4]", func(a *asm) { a.stlxr(false, X2, X3, X4) }},
 		{"dmb ish", func(a *asm) { a.dmb(ish) }},
 		{"dmb ishst", func(a *asm) { a.dmb(ishst) }},
@@ -197,6 +200,8 @@ func TestAtomic(t *testing.T) {
 	}{
 		"ldaddal": {opLdadd, "8300e2f8 8300e2b8"}, "ldclral": {opLdclr, "8310e2f8 8310e2b8"}, "ldeoral": {opLdeor, "8320e2f8 8320e2b8"},
 		"ldsetal": {opLdset, "8330e2f8 8330e2b8"}, "swpal": {opSwp, "8380e2f8 8380e2b8"},
+		"ldsmaxal": {opLdsmax, "8340e2f8 8340e2b8"}, "ldsminal": {opLdsmin, "8350e2f8 8350e2b8"},
+		"ldumaxal": {opLdumax, "8360e2f8 8360e2b8"}, "lduminal": {opLdumin, "8370e2f8 8370e2b8"},
 	} {
 		var a asm
 		a.atomic(c.code, true, X2, X3, X4)
@@ -383,7 +388,7 @@ func testDecodes(t *testing.T, far int32, atomic bool) {
 	l := &Layout{X: -128, F: 128, FFlags: 400, Loads: 0x10000, Stores: 0x20000, TLBEntries: 1024, DataContext: far, Fetches: 0x40000,
 		FetchEntries: 4096, FetchContext: far + 8, CodeBase: far + 16, Left: far + 24, Base: far + 32, PC: far + 40, Resume: far + 48,
 		ID: far + 56, Reason: far + 60, FPOn: far + 64, FPUsed: far + 68, FPStatus: far + 72, FPClean: far + 76,
-		FPMoves: far + 80, FRM: far + 84}
+		FPMoves: far + 80, FRM: far + 84, ResHost: far + 88, ResValue: far + 96, ResValid: far + 104, ResSize: far + 105}
 	r := NewRoutines(l, atomic)
 	routines := map[int]bool{r.Enter: true, r.slow: true, r.link: true, r.look: true, r.short: true}
 	e := NewEmitter(l, r)
@@ -397,7 +402,8 @@ func testDecodes(t *testing.T, far int32, atomic bool) {
 			w := binary.LittleEndian.Uint32(code.Bytes[pc:])
 			x, err := arm64asm.Decode(code.Bytes[pc:])
 			if err != nil {
-				if atomic && (w&0x3f200c00 == 0x38200000 || w&0x3fe0fc00 == 0x08e0fc00) && Reg(w>>5&31) == X3 {
+				if atomic && (w&0x3f200c00 == 0x38200000 || // of Armv8.1
+					w&0x3fe0fc00 == 0x08e0fc00) && Reg(w>>5&31) == X3 {
 					continue // TestAtomic
 				}
 				t.Fatalf("%v: at %d: %#x %v", in, pc, w, err)
@@ -438,7 +444,8 @@ func testDecodes(t *testing.T, far int32, atomic bool) {
 				base, off = state, off+far
 			}
 			d := int32(off)
-			inState := base == state && (d >= l.X && d < l.X+256 || d >= l.F && d < l.F+256 || d == l.FPUsed || d == l.FPOn || d == l.FPClean || d == l.FFlags || d == l.FRM)
+			inState := base == state && (d >= l.X && d < l.X+256 || d >= l.F && d < l.F+256 || slices.Contains([]int32{
+				l.FPUsed, l.FPOn, l.FPClean, l.FFlags, l.FRM, l.ResHost, l.ResValue, l.ResValid, l.ResSize}, d))
 			if !inState && operand != "[x3]" {
 				t.Errorf("%v: writes by %v", in, text)
 			}

@@ -63,6 +63,9 @@ func size64(w bool) uint32 {
 // store was not done.
 func (a *asm) ldaxr(w bool, t, base Reg) { a.inst(0x085ffc00|size64(w), false, t, base) }
 
+// ldar acquires.
+func (a *asm) ldar(w bool, t, base Reg) { a.inst(0x08dffc00|size64(w), false, t, base) }
+
 func (a *asm) stlxr(w bool, failed, t, base Reg) {
 	a.rrr(0x0800fc00|size64(w), false, t, base, failed)
 }
@@ -70,11 +73,15 @@ func (a *asm) stlxr(w bool, failed, t, base Reg) {
 // Atomic operations of Armv8.1, acquire and release: t becomes what was at
 // base, s is the operand.
 const (
-	opLdadd = 0x38e00000
-	opLdclr = 0x38e01000
-	opLdeor = 0x38e02000
-	opLdset = 0x38e03000
-	opSwp   = 0x38e08000
+	opLdadd  = 0x38e00000
+	opLdclr  = 0x38e01000
+	opLdeor  = 0x38e02000
+	opLdset  = 0x38e03000
+	opLdsmax = 0x38e04000
+	opLdsmin = 0x38e05000
+	opLdumax = 0x38e06000
+	opLdumin = 0x38e07000
+	opSwp    = 0x38e08000
 )
 
 func (a *asm) atomic(code uint32, w bool, s, t, base Reg) {

@@ -88,11 +88,17 @@ func (e *Emitter) one(in *ir.Inst) {
 	case ir.Store:
 		e.store(in)
 		return
-	case ir.AmoSwap, ir.AmoAdd, ir.AmoAnd, ir.AmoOr, ir.AmoXor, ir.AmoCas:
+	case ir.AmoSwap, ir.AmoAdd, ir.AmoAnd, ir.AmoOr, ir.AmoXor, ir.AmoCas, ir.AmoMin, ir.AmoMax, ir.AmoMinU, ir.AmoMaxU:
 		e.amo(in)
 		return
+	case ir.LoadReserved:
+		e.loadReserved(in)
+		return
+	case ir.StoreConditional:
+		e.storeConditional(in)
+		return
 	case ir.Barrier:
-		e.barrier(in)
+		e.barrier(ir.Order(in.Imm))
 		return
 	case ir.Branch:
 		e.compare(in.A, in.B, 0, false)

@@ -114,6 +114,10 @@ const (
 	Call   // ecall, which is at Target
 	Return // sret
 
+	// Across begins a block of one instruction that lies in two pages: the
+	// second one must be known and begin with the 16 bits Imm.
+	Across
+
 	// Control. Target is an offset from the start of the block's page; it may
 	// be outside the page.
 	Branch  // to Target if A Cond B; else the block goes on
@@ -162,7 +166,7 @@ var names = [...]string{"nop", "slow", "const", "pc", "add", "sub", "and", "or",
 	"shladd", "zextadd", "zextshl", "bitclr", "bitext", "bitinv", "bitset", "zeroifz", "zeroifnz", "clz", "ctz", "popcnt",
 	"sextb", "sexth", "zexth", "bswap", "orbytes", "load", "store", "amoswap", "amoadd", "amoand", "amoor", "amoxor", "amocas", "amomin", "amomax", "amominu", "amomaxu",
 	"lr", "sc",
-	"barrier", "zeroline", "csrswap", "csrset", "csrclear", "call", "return", "branch", "jump", "jumpreg", "fadd", "fsub", "fmul", "fdiv", "fsqrt", "fmadd", "fmsub", "fnmsub",
+	"barrier", "zeroline", "csrswap", "csrset", "csrclear", "call", "return", "across", "branch", "jump", "jumpreg", "fadd", "fsub", "fmul", "fdiv", "fsqrt", "fmadd", "fmsub", "fnmsub",
 	"fnmadd", "fsgnj", "fsgnjn", "fsgnjx", "fmin", "fmax", "feq", "flt", "fle", "fload", "fstore", "ftox", "ffromx", "ftoi",
 	"ftou", "ffromi", "ffromu", "ftof", "fcsrr", "fcsrw", "fcsrs", "fcsrc"}
 

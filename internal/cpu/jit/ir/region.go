@@ -58,7 +58,7 @@ func (i *Inst) Uses(f func(Reg)) {
 		}
 	}
 	switch i.Op {
-	case Nop, Slow, Const, PC, Barrier, Jump, FCSRRead, Call, Return:
+	case Nop, Slow, Const, PC, Barrier, Jump, FCSRRead, Call, Return, Across:
 		return
 	case AmoCas:
 		use(i.Dst)
@@ -86,7 +86,7 @@ func (i *Inst) hasB() bool {
 // Def is the register that i writes, or 0.
 func (i *Inst) Def() Reg {
 	switch i.Op {
-	case Nop, Slow, Store, Barrier, Branch, FStore, ZeroLine, Call, Return:
+	case Nop, Slow, Store, Barrier, Branch, FStore, ZeroLine, Call, Return, Across:
 		return 0
 	}
 	return i.Dst

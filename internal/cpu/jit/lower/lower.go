@@ -7,6 +7,8 @@ import (
 	"doppel/internal/riscv"
 )
 
+const pageSize = 4096
+
 // Block lowers the instructions of a block that starts at an offset in its
 // page. Every one of them has at least one Inst, so that a block's execution
 // can be counted.
@@ -16,6 +18,9 @@ func Block(start int32, insts []riscv.Inst, b *ir.Block) {
 	off := start
 	ended := false
 	for n, d := range insts {
+		if off+int32(d.Len) > pageSize {
+			b.Insts = append(b.Insts, ir.Inst{Op: ir.Across, Imm: int64(d.Raw >> 16), Index: uint8(n)})
+		}
 		in := one(d, off)
 		in.Index = uint8(n)
 		if in.Op >= ir.FAdd && in.Op <= ir.FCSRClear {
