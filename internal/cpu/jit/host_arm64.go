@@ -56,3 +56,6 @@ func guestFlags(fpsr uint32) uint32 {
 func patchLink(code []byte, distance int64) {
 	binary.LittleEndian.PutUint32(code, arm64.Redirect(binary.LittleEndian.Uint32(code), int(distance)))
 }
+
+// hasAcross: see host_amd64.go.
+const hasAcross = false

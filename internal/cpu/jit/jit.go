@@ -1,4 +1,4 @@
-//go:build linux && amd64
+//go:build linux && (amd64 || arm64)
 
 // Package jit is the binary translator: the engine that turns hot guest code
 // into code of the host and leaves everything else to the interpreter, whose
@@ -50,7 +50,7 @@ const (
 // hart and the interpreter are parts of the VCPU. It writes the hart's
 // registers and ctx, and reads the interpreter's TLBs and context.
 type VCPU struct {
-	h hart.Hart
+	h       hart.Hart
 	context // near, for hosts whose displacements are short
 	in      interp.VCPU
 

@@ -389,6 +389,7 @@ func testDecodes(t *testing.T, far int32, atomic bool) {
 		FetchEntries: 4096, FetchContext: far + 8, CodeBase: far + 16, Left: far + 24, Base: far + 32, PC: far + 40, Resume: far + 48,
 		ID: far + 56, Reason: far + 60, FPOn: far + 64, FPUsed: far + 68, FPStatus: far + 72, FPClean: far + 76,
 		FPMoves: far + 80, FRM: far + 84, ResHost: far + 88, ResValue: far + 96, ResValid: far + 104, ResSize: far + 105}
+	l.System.FPIf = far + 108
 	r := NewRoutines(l, atomic)
 	routines := map[int]bool{r.Enter: true, r.slow: true, r.link: true, r.look: true, r.short: true}
 	e := NewEmitter(l, r)
@@ -445,7 +446,7 @@ func testDecodes(t *testing.T, far int32, atomic bool) {
 			}
 			d := int32(off)
 			inState := base == state && (d >= l.X && d < l.X+256 || d >= l.F && d < l.F+256 || slices.Contains([]int32{
-				l.FPUsed, l.FPOn, l.FPClean, l.FFlags, l.FRM, l.ResHost, l.ResValue, l.ResValid, l.ResSize}, d))
+				l.FPUsed, l.FPOn, l.FPClean, l.FFlags, l.FRM, l.ResHost, l.ResValue, l.ResValid, l.ResSize, l.System.FPIf}, d))
 			if !inState && operand != "[x3]" {
 				t.Errorf("%v: writes by %v", in, text)
 			}

@@ -87,6 +87,7 @@ func (e *Emitter) fcsrWrite(csr uint8) {
 		e.field(store32, X3, e.l.FPClean)
 		e.movI(X0, 1)
 		e.field(store32, X0, e.l.FPOn)
+		e.field(store32, X0, e.l.System.FPIf)
 	}
 	e.field(load32, X0, e.l.FPUsed)
 	plain := e.cbz(false, X0)
