@@ -8,6 +8,9 @@ import (
 
 // statement emits one of the theme's kinds.
 func (p *program) statement() {
+	if len(p.code) > codePages*page-2000 { // what is open has to be closed
+		return
+	}
 	sum := 0
 	for _, n := range p.theme.kinds {
 		sum += n

@@ -105,9 +105,6 @@ func newProgram(seed uint64) *program {
 	body := p.here()
 	for range size {
 		p.statement()
-		if len(p.code) > codePages*page-3000 {
-			break
-		}
 	}
 	if !p.theme.clean && p.chance(2) {
 		// The walkers go on and on.
