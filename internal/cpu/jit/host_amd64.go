@@ -30,13 +30,13 @@ func enter(routine, state, code uintptr)
 const hasAcross = true
 
 // lacking is what New says if not Available.
-const lacking = "this processor lacks x86-64-v3 (AVX2, BMI2, FMA)"
+const lacking = "this processor lacks x86-64-v3 (AVX2, BMI2, FMA) or PCLMULQDQ"
 
 // Available tells whether this host can run the code that is generated: it
-// needs x86-64-v3, that is processors since 2013.
+// needs x86-64-v3 and PCLMULQDQ, that is processors since 2013.
 func Available() bool {
 	x := &cpu.X86
-	return x.HasSSE42 && x.HasPOPCNT && x.HasBMI1 && x.HasBMI2 && x.HasAVX2 && x.HasFMA
+	return x.HasSSE42 && x.HasPOPCNT && x.HasBMI1 && x.HasBMI2 && x.HasAVX2 && x.HasFMA && x.HasPCLMULQDQ
 }
 
 // fpControl is MXCSR as code is to start with in a rounding mode: all

@@ -3,6 +3,7 @@ package amd64
 import (
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -143,14 +144,14 @@ func sample() []ir.Inst {
 						in.Round = ir.Round(i % 5)
 					}
 					if f == ir.Truncate {
-						in.Flags |= ir.Undone | ir.Quiet | ir.Either
+						in.Flags |= ir.Undone
 					}
 					switch o {
 					case ir.FCSRRead, ir.FCSRWrite, ir.FCSRSet, ir.FCSRClear:
 						in.Dst, in.A, in.Size = d, in.A&31, uint8(1+i%3)
 					case ir.FLoad, ir.FStore, ir.FFromX, ir.FFromI, ir.FFromU:
 						in.A &= 31
-					case ir.FToX, ir.FToI, ir.FToU, ir.FEq, ir.FLt, ir.FLe:
+					case ir.FToX, ir.FToI, ir.FToU, ir.FEq, ir.FLt, ir.FLe, ir.FLtQ, ir.FLeQ, ir.FClass:
 						in.Dst &= 31
 					}
 					all = append(all, in)
@@ -190,7 +191,7 @@ func TestDecodes(t *testing.T) {
 			Priv: 0x33038, Direct: 0x33039}}
 	r := NewRoutines(l)
 	routines := map[int]bool{r.Enter: true, r.slow: true, r.link: true, r.look: true, r.far: true, r.short: true, r.status: true, r.call: true, r.ret: true, r.across: true}
-	for _, at := range append(r.setFCSR[:], r.zeroTimesInf[:]...) {
+	for _, at := range slices.Concat(r.setFCSR[:], r.zeroTimesInf[:], r.class[:], r.loads[:], r.stores[:]) {
 		routines[at] = true
 	}
 	e := NewEmitter(l, r)

@@ -36,6 +36,9 @@ type Routines struct {
 	short int
 	fpRoutines
 
+	// For misaligned accesses of 2, 4 and 8 bytes.
+	loads, stores [3]int
+
 	// system.go
 	status, call, ret int
 	across            int // leaves before the instruction at RAX
@@ -85,6 +88,7 @@ func NewRoutines(l *Layout) *Routines {
 func (r *Routines) emit(l *Layout) {
 	var a asm
 	r.fpRoutines.emit(&a, l)
+	r.misaligned(&a, l)
 	r.Enter = a.pos()
 	a.aluMI(aluCmp, false, at(state, l.FPUsed), 0)
 	unarmed := a.jcc(ccE)
@@ -155,6 +159,9 @@ type stub struct {
 	index  uint8 // of the slow instruction
 	resume int
 	copies []fcopy // to be there when the block goes on
+
+	retry int // a routine that may make the address after all, or 0
+	back  int // where it is used
 
 	leave bool  // the block does not go on,
 	next  int32 // but what is at this offset does
@@ -245,6 +252,10 @@ func (e *Emitter) slowStub(s *stub) {
 		return
 	}
 	e.here(s.from...)
+	if s.retry != 0 {
+		e.callRoutine(s.retry)
+		e.patch(e.jcc(ccAE), s.back)
+	}
 	e.callSlow(s.index)
 	if !s.leave {
 		e.restore(s.copies)

@@ -130,7 +130,7 @@ func (e *Emitter) float(in *ir.Inst) bool {
 	n := e.leaving()
 	var odd []int
 	switch in.Op {
-	case ir.FLoad, ir.FStore, ir.FSgnj, ir.FSgnjN, ir.FSgnjX, ir.FToX, ir.FFromX:
+	case ir.FLoad, ir.FStore, ir.FSgnj, ir.FSgnjN, ir.FSgnjX, ir.FToX, ir.FFromX, ir.FConst, ir.FClass:
 		odd = append(e.fpMoves(), e.floatMove(in)...)
 	case ir.FToI:
 		e.fpArm(n)
@@ -174,10 +174,10 @@ func (e *Emitter) floatArith(in *ir.Inst) (odd []int) {
 	case ir.FMAdd, ir.FMSub, ir.FNMSub, ir.FNMAdd:
 		odd = e.checkBoxed(size, in.A, in.B, in.C)
 		e.fma(in)
-	case ir.FMin, ir.FMax:
+	case ir.FMin, ir.FMax, ir.FMinM, ir.FMaxM:
 		odd = e.checkBoxed(size, in.A, in.B)
 		e.minMax(in)
-	case ir.FEq, ir.FLt, ir.FLe:
+	case ir.FEq, ir.FLt, ir.FLe, ir.FLtQ, ir.FLeQ:
 		odd = e.checkBoxed(size, in.A, in.B)
 		odd = append(odd, e.floatCompare(in)...)
 	case ir.FFromI, ir.FFromU:
@@ -186,6 +186,14 @@ func (e *Emitter) floatArith(in *ir.Inst) (odd []int) {
 		odd = e.checkBoxed(12-size, in.A)
 		e.xcopy(xmm0, in.A, 12-size)
 		e.rr(scalar(0x5a, 12-size), xmm0, xmm0)
+		e.putCanonical(size, in.Dst)
+	case ir.FRound, ir.FRoundNX:
+		odd = e.checkBoxed(size, in.A)
+		mode := uint8(4) // MXCSR's
+		if in.Op == ir.FRound {
+			mode |= 8 // does not raise NX
+		}
+		e.roundHost(size, xmm0, e.xget(in.A, size), mode)
 		e.putCanonical(size, in.Dst)
 	}
 	return odd
@@ -267,7 +275,7 @@ func (e *Emitter) minMax(in *ir.Inst) {
 	nan := e.jcc(ccP)
 	equal := e.jcc(ccE)
 	code, bits := uint32(0x5d), uint32(0x56) // min, or
-	if in.Op == ir.FMax {
+	if in.Op == ir.FMax || in.Op == ir.FMaxM {
 		code, bits = 0x5f, 0x54 // max, and
 	}
 	e.rr(scalar(code, size), xmm0, xmm1)
@@ -278,7 +286,7 @@ func (e *Emitter) minMax(in *ir.Inst) {
 		e.rr(packed(bits, size), xmm0, xmm1)
 		e.patch(e.jmp(), done)
 		e.here(nan)
-		if in.Flags&ir.Either == 0 {
+		if in.Op == ir.FMin || in.Op == ir.FMax {
 			// One of the two at least; comparing a quiet NaN raises nothing,
 			// and a signaling one has already raised NV.
 			e.rr(packed(0x2e, size), xmm1, xmm1)
@@ -297,10 +305,9 @@ func (e *Emitter) minMax(in *ir.Inst) {
 // floatCompare: what a comparison raises, other than for NaNs, is nothing.
 func (e *Emitter) floatCompare(in *ir.Inst) (odd []int) {
 	size := in.Size
-	quiet := in.Op == ir.FEq || in.Flags&ir.Quiet != 0
-	code := uint32(0x2f) // comis
-	if quiet {
-		code = 0x2e
+	code := uint32(0x2e) // ucomis
+	if in.Op == ir.FLt || in.Op == ir.FLe {
+		code = 0x2f // comis: quiet NaNs raise NV
 	}
 	a, b := e.xget(in.A, size), e.xget(in.B, size)
 	e.rr(packed(code, size), b, a)
@@ -312,9 +319,9 @@ func (e *Emitter) floatCompare(in *ir.Inst) (odd []int) {
 		e.setcc(ccNP, RAX)
 		e.setcc(ccE, RCX)
 		e.aluRR(aluAnd, false, RAX, RCX)
-	case ir.FLt: // a < b is b above a, which unordered is not
+	case ir.FLt, ir.FLtQ: // a < b is b above a, which unordered is not
 		e.setcc(ccA, RAX)
-	case ir.FLe:
+	case ir.FLe, ir.FLeQ:
 		e.setcc(ccAE, RAX)
 	}
 	d := e.dst(in.Dst)
@@ -331,19 +338,21 @@ func (e *Emitter) floatMove(in *ir.Inst) (odd []int) {
 	case ir.FLoad:
 		e.address(in)
 		miss := e.translate(e.l.Loads, size)
+		back := e.pos()
 		e.rm(scalar(0x10, size), xmm0, at(RAX, 0))
 		e.xput(in.Dst, size, xmm0)
-		e.slow(miss)
+		e.slowAccess(miss, back, false, size)
 	case ir.FStore:
 		e.address(in)
 		miss := e.translate(e.l.Stores, size)
+		back := e.pos()
 		if x, ok := e.xcached(in.B, size); ok {
 			e.rm(scalar(0x11, size), x, at(RAX, 0))
 		} else {
 			e.rm(op{code: 0x8b, w: w}, RCX, e.l.f(in.B))
 			e.rm(op{code: 0x89, w: w}, RCX, at(RAX, 0))
 		}
-		e.slow(miss)
+		e.slowAccess(miss, back, true, size)
 	case ir.FToX:
 		d := e.dst(in.Dst)
 		x, ok := e.xcached(in.A, size)
@@ -362,6 +371,18 @@ func (e *Emitter) floatMove(in *ir.Inst) (odd []int) {
 	case ir.FFromX:
 		e.movqTo(xmm0, e.reg(in.A, RAX))
 		e.xput(in.Dst, size, xmm0)
+	case ir.FConst:
+		e.movRI(RAX, in.Imm)
+		e.movqTo(xmm0, RAX)
+		e.xput(in.Dst, size, xmm0)
+	case ir.FClass:
+		odd = e.checkBoxed(size, in.A)
+		e.movRM(RAX, e.l.f(in.A))
+		if size == 4 {
+			e.shiftRI(shl, true, RAX, 32)
+		}
+		e.callRoutine(e.r.class[size>>3])
+		e.put(in.Dst, RAX)
 	default:
 		odd = e.sign(in)
 	}

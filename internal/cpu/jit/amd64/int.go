@@ -90,6 +90,12 @@ func (e *Emitter) one(in *ir.Inst) {
 		d := e.dst(in.Dst)
 		e.rr([...]op{wide(0x0fbe), wide(0x0fbf), {code: 0x0fb7}}[in.Op-ir.SextB], d, a)
 		e.put(in.Dst, d)
+	case ir.Pack, ir.PackBytes:
+		e.pack(in, word)
+	case ir.ClMul, ir.ClMulH, ir.ClMulR:
+		e.carryless(in)
+	case ir.RevBits:
+		e.reverseBits(in)
 	case ir.ByteSwap:
 		e.get(RAX, in.A)
 		e.byte(0x48, 0x0f, 0xc8) // bswap rax

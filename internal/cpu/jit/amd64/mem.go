@@ -40,12 +40,13 @@ func (e *Emitter) translate(tlb int32, size uint8) (miss int) {
 func (e *Emitter) load(in *ir.Inst) {
 	e.address(in)
 	miss := e.translate(e.l.Loads, in.Size)
+	back := e.pos()
 	if in.Dst != 0 {
 		d := e.dst(in.Dst)
 		e.rm(loadOp(in.Size, in.Flags&ir.Signed != 0), d, at(RAX, 0))
 		e.put(in.Dst, d)
 	}
-	e.slow(miss)
+	e.slowAccess(miss, back, false, in.Size)
 }
 
 func loadOp(size uint8, signed bool) op {
@@ -81,6 +82,7 @@ func storeOp(size uint8) op {
 func (e *Emitter) store(in *ir.Inst) {
 	e.address(in)
 	miss := e.translate(e.l.Stores, in.Size)
+	back := e.pos()
 	e.rm(storeOp(in.Size), e.reg(in.B, RCX), at(RAX, 0))
-	e.slow(miss)
+	e.slowAccess(miss, back, true, in.Size)
 }

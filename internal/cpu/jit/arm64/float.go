@@ -231,7 +231,7 @@ func (e *Emitter) floatCompare(in *ir.Inst) (slow []int) {
 	slow = e.boxed(size, in.A, in.B)
 	e.getF(size, V0, in.A)
 	e.getF(size, V1, in.B)
-	e.fcmp(size, V0, V1, in.Op != ir.FEq && in.Flags&ir.Quiet == 0)
+	e.fcmp(size, V0, V1, in.Op != ir.FEq)
 	d := e.dst(in.Dst)
 	e.cset(d, [...]cond{eq, mi, ls}[in.Op-ir.FEq]) // false if unordered
 	e.put(in.Dst, d)

@@ -74,6 +74,11 @@ const (
 	BitSet
 	ZeroIfZero    // B == 0 ? 0 : A
 	ZeroIfNonzero // B != 0 ? 0 : A
+	Pack          // the low half of B above that of A; of the low 32 bits if Flags has Word
+	PackBytes     // the low byte of B above that of A
+	ClMul         // without carries: the low half of the product,
+	ClMulH        // the high half,
+	ClMulR        // 64 bits from bit 63
 
 	// Dst = op A.
 	Clz
@@ -82,6 +87,7 @@ const (
 	SextB
 	SextH
 	ZextH
+	RevBits // in each byte
 	ByteSwap
 	OrBytes // every byte that is not zero is 0xff
 
@@ -151,7 +157,15 @@ const (
 	FToU
 	FFromI // from a signed integer
 	FFromU
-	FToF // from the other Size to Size
+	FToF  // from the other Size to Size
+	FMinM // as FMin, but NaN if A or B is
+	FMaxM
+	FLtQ // as FLt, but quiet NaNs raise nothing
+	FLeQ
+	FRound   // to an integer, without raising NX
+	FRoundNX // to an integer
+	FClass
+	FConst // Dst = the bits Imm
 	// The CSR whose number is Size: fflags, frm or fcsr. Dst = old value;
 	// the operand is A or Imm.
 	FCSRRead
@@ -163,12 +177,13 @@ const (
 
 var names = [...]string{"nop", "slow", "const", "pc", "add", "sub", "and", "or", "xor", "andn", "orn", "xorn", "shl", "shr", "sar",
 	"rol", "ror", "slt", "sltu", "min", "max", "minu", "maxu", "mul", "mulh", "mulhsu", "mulhu", "div", "divu", "rem", "remu",
-	"shladd", "zextadd", "zextshl", "bitclr", "bitext", "bitinv", "bitset", "zeroifz", "zeroifnz", "clz", "ctz", "popcnt",
-	"sextb", "sexth", "zexth", "bswap", "orbytes", "load", "store", "amoswap", "amoadd", "amoand", "amoor", "amoxor", "amocas", "amomin", "amomax", "amominu", "amomaxu",
+	"shladd", "zextadd", "zextshl", "bitclr", "bitext", "bitinv", "bitset", "zeroifz", "zeroifnz", "pack", "packb", "clmul", "clmulh", "clmulr", "clz", "ctz", "popcnt",
+	"sextb", "sexth", "zexth", "revbits", "bswap", "orbytes", "load", "store", "amoswap", "amoadd", "amoand", "amoor", "amoxor", "amocas", "amomin", "amomax", "amominu", "amomaxu",
 	"lr", "sc",
 	"barrier", "zeroline", "csrswap", "csrset", "csrclear", "call", "return", "across", "branch", "jump", "jumpreg", "fadd", "fsub", "fmul", "fdiv", "fsqrt", "fmadd", "fmsub", "fnmsub",
 	"fnmadd", "fsgnj", "fsgnjn", "fsgnjx", "fmin", "fmax", "feq", "flt", "fle", "fload", "fstore", "ftox", "ffromx", "ftoi",
-	"ftou", "ffromi", "ffromu", "ftof", "fcsrr", "fcsrw", "fcsrs", "fcsrc"}
+	"ftou", "ffromi", "ffromu", "ftof", "fminm", "fmaxm", "fltq", "fleq", "fround", "froundnx", "fclass", "fconst",
+	"fcsrr", "fcsrw", "fcsrs", "fcsrc"}
 
 var _ = [1]struct{}{}[len(names)-int(numOps)] // as many names as Ops
 
@@ -189,13 +204,11 @@ const (
 	Truncate // FToI, FToU: round towards zero
 	Undone   // FLt, FLe: the next Inst, an FCSRWrite that has Undone too, takes back what flags this raises
 	Stores   // an access whose Site is one for stores
-	Quiet    // FLt, FLe: quiet NaNs raise nothing
-	Either   // FMin, FMax: NaN if one of A and B is
 )
 
 func (f Flags) String() string {
 	s := ""
-	for i, n := range []string{"i", "w", "s", "t", "u", "st", "q", "e"} {
+	for i, n := range []string{"i", "w", "s", "t", "u", "st"} {
 		if f>>i&1 != 0 {
 			s += n
 		}

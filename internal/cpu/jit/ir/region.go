@@ -58,7 +58,7 @@ func (i *Inst) Uses(f func(Reg)) {
 		}
 	}
 	switch i.Op {
-	case Nop, Slow, Const, PC, Barrier, Jump, FCSRRead, Call, Return, Across:
+	case Nop, Slow, Const, PC, Barrier, Jump, FConst, FCSRRead, Call, Return, Across:
 		return
 	case AmoCas:
 		use(i.Dst)
@@ -75,8 +75,8 @@ func (i *Inst) Uses(f func(Reg)) {
 
 func (i *Inst) hasB() bool {
 	switch i.Op {
-	case ZextShl, Clz, Ctz, Popcnt, SextB, SextH, ZextH, ByteSwap, OrBytes, Load, LoadReserved, JumpReg,
-		FSqrt, FLoad, FToX, FFromX, FToI, FToU, FFromI, FFromU, FToF,
+	case ZextShl, Clz, Ctz, Popcnt, SextB, SextH, ZextH, RevBits, ByteSwap, OrBytes, Load, LoadReserved, JumpReg,
+		FSqrt, FLoad, FToX, FFromX, FToI, FToU, FFromI, FFromU, FToF, FRound, FRoundNX, FClass,
 		FCSRWrite, FCSRSet, FCSRClear, ZeroLine, CSRSwap, CSRSet, CSRClear:
 		return false
 	}

@@ -3,6 +3,7 @@ package lower
 import (
 	"doppel/internal/cpu/jit/ir"
 	"doppel/internal/riscv"
+	"doppel/internal/riscv/fp"
 )
 
 // float lowers what F and D have and hosts do well. Rounding to nearest with
@@ -29,6 +30,10 @@ func float(d riscv.Inst) ir.Inst {
 		return rounded(d, ir.Inst{Op: ir.FToF, Size: 4, Dst: ir.F0 + ir.Reg(d.Rd), A: ir.F0 + ir.Reg(d.Rs1)})
 	case op == riscv.FCVT_D_S:
 		return exact(d, ir.Inst{Op: ir.FToF, Size: 8, Dst: ir.F0 + ir.Reg(d.Rd), A: ir.F0 + ir.Reg(d.Rs1)})
+	case op >= riscv.FLI_S && op <= riscv.FLTQ_S:
+		return additional(d, op, 4)
+	case op >= riscv.FLI_D && op <= riscv.FLTQ_D:
+		return additional(d, op-riscv.FLI_D+riscv.FLI_S, 8)
 	case op > riscv.FMV_W_X:
 		return ir.Inst{Op: ir.Slow}
 	}
@@ -67,7 +72,37 @@ func float(d riscv.Inst) ir.Inst {
 		}
 		return rounded(d, in)
 	}
-	return ir.Inst{Op: ir.Slow} // fclass
+	return ir.Inst{Op: ir.FClass, Size: size, Dst: ir.Reg(d.Rd), A: f1}
+}
+
+// additional lowers what Zfa adds, but for fcvtmod; op is that of singles.
+func additional(d riscv.Inst, op riscv.Op, size uint8) ir.Inst {
+	in := ir.Inst{Size: size, Dst: ir.F0 + ir.Reg(d.Rd), A: ir.F0 + ir.Reg(d.Rs1), B: ir.F0 + ir.Reg(d.Rs2)}
+	switch op {
+	case riscv.FLI_S:
+		in = ir.Inst{Op: ir.FConst, Size: size, Dst: in.Dst, Imm: int64(fp.Box32(fp.LoadImm32(d.Rs1)))}
+		if size == 8 {
+			in.Imm = int64(fp.LoadImm64(d.Rs1))
+		}
+		return in
+	case riscv.FMINM_S:
+		in.Op = ir.FMinM
+		return in
+	case riscv.FMAXM_S:
+		in.Op = ir.FMaxM
+		return in
+	case riscv.FROUND_S:
+		in.Op = ir.FRound
+		return rounded(d, in)
+	case riscv.FROUNDNX_S:
+		in.Op = ir.FRoundNX
+		return rounded(d, in)
+	}
+	in.Dst, in.Op = ir.Reg(d.Rd), ir.FLeQ
+	if op == riscv.FLTQ_S {
+		in.Op = ir.FLtQ
+	}
+	return in
 }
 
 // toInt lowers conversions to integers; op is that of singles.

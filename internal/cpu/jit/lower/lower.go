@@ -90,6 +90,13 @@ var table = func() (t [riscv.NumOps]ir.Inst) {
 	reg(riscv.ZEXT_H, ir.ZextH, 0)
 	reg(riscv.REV8, ir.ByteSwap, 0)
 	reg(riscv.ORC_B, ir.OrBytes, 0)
+	reg(riscv.PACK, ir.Pack, 0)
+	reg(riscv.PACKW, ir.Pack, word)
+	reg(riscv.PACKH, ir.PackBytes, 0)
+	reg(riscv.BREV8, ir.RevBits, 0)
+	reg(riscv.CLMUL, ir.ClMul, 0)
+	reg(riscv.CLMULH, ir.ClMulH, 0)
+	reg(riscv.CLMULR, ir.ClMulR, 0)
 	for i, to := range []ir.Op{ir.BitClr, ir.BitExt, ir.BitInv, ir.BitSet} {
 		reg(riscv.BCLR+2*riscv.Op(i), to, 0)
 		reg(riscv.BCLRI+2*riscv.Op(i), to, imm)
