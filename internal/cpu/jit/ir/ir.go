@@ -87,9 +87,9 @@ const (
 	SextB
 	SextH
 	ZextH
-	RevBits // in each byte
 	ByteSwap
 	OrBytes // every byte that is not zero is 0xff
+	RevBits // in each byte
 
 	// Memory: Size bytes at A + Imm.
 	Load  // to Dst, extended as Flags has Signed; Dst may be x0
@@ -178,7 +178,7 @@ const (
 var names = [...]string{"nop", "slow", "const", "pc", "add", "sub", "and", "or", "xor", "andn", "orn", "xorn", "shl", "shr", "sar",
 	"rol", "ror", "slt", "sltu", "min", "max", "minu", "maxu", "mul", "mulh", "mulhsu", "mulhu", "div", "divu", "rem", "remu",
 	"shladd", "zextadd", "zextshl", "bitclr", "bitext", "bitinv", "bitset", "zeroifz", "zeroifnz", "pack", "packb", "clmul", "clmulh", "clmulr", "clz", "ctz", "popcnt",
-	"sextb", "sexth", "zexth", "revbits", "bswap", "orbytes", "load", "store", "amoswap", "amoadd", "amoand", "amoor", "amoxor", "amocas", "amomin", "amomax", "amominu", "amomaxu",
+	"sextb", "sexth", "zexth", "bswap", "orbytes", "revbits", "load", "store", "amoswap", "amoadd", "amoand", "amoor", "amoxor", "amocas", "amomin", "amomax", "amominu", "amomaxu",
 	"lr", "sc",
 	"barrier", "zeroline", "csrswap", "csrset", "csrclear", "call", "return", "across", "branch", "jump", "jumpreg", "fadd", "fsub", "fmul", "fdiv", "fsqrt", "fmadd", "fmsub", "fnmsub",
 	"fnmadd", "fsgnj", "fsgnjn", "fsgnjx", "fmin", "fmax", "feq", "flt", "fle", "fload", "fstore", "ftox", "ffromx", "ftoi",

@@ -100,5 +100,5 @@ func (i *Inst) IsMemory() bool {
 
 // Pure tells whether i only computes Dst from integer registers: it never leaves its code.
 func (i *Inst) Pure() bool {
-	return i.Op == Nop || i.Op >= Const && i.Op <= OrBytes
+	return i.Op == Nop || i.Op >= Const && i.Op <= RevBits
 }
