@@ -39,8 +39,12 @@ type VCPU struct {
 	jumpKey           uint64
 	ctxs              [numKinds]uint64 // contexts for the present satp
 	gen               uint64           // of blocks; counts fence.i
-	fpReady           bool             // mstatus.FS is Dirty: floating point needs no check
-	direct            uint8            // what a translator may do by itself: see direct.go
+
+	userEpoch, kernelEpoch uint64 // see DataEpochs
+	seenUser, seenKernel   uint64 // contexts that they belong to
+	machineKind            uint64 // kind of the data context when last in M
+	fpReady                bool   // mstatus.FS is Dirty: floating point needs no check
+	direct                 uint8  // what a translator may do by itself: see direct.go
 
 	mark int64 // Instret plus what is left of the budget
 	heat int64 // of a new block

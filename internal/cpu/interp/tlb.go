@@ -118,9 +118,28 @@ func (v *VCPU) setContext() {
 		epoch = v.epoch // if it changes, the numbers before are void
 		v.setContexts()
 	}
-	v.dataCtx = v.ctxs[v.dataKind()]
+	if c := v.ctxs[kindU]; c != v.seenUser {
+		v.seenUser = c
+		v.userEpoch++
+	}
+	if c := v.ctxs[kindS]; c != v.seenKernel {
+		v.seenKernel = c
+		v.kernelEpoch++
+	}
+	kind := v.dataKind()
+	v.dataCtx = v.ctxs[kind]
+	if h.Priv == hart.M && kind != v.machineKind {
+		v.machineKind = kind // MPRV
+		v.forgetData()
+	}
 	v.fetchCtx = v.ctxs[fetchKind[h.Priv&3]]
 	v.jumpKey = v.epoch<<memory.PageShift | v.fetchCtx
+}
+
+// forgetData tells a translator that translations of data are withdrawn.
+func (v *VCPU) forgetData() {
+	v.userEpoch++
+	v.kernelEpoch++
 }
 
 var fetchKind = [4]uint8{hart.U: kindU, hart.S: kindS, hart.M: kindM}
@@ -195,6 +214,7 @@ func (v *VCPU) space(satp uint64) uint64 {
 		v.stores = [tlbSize]tlbEntry{}
 		v.fetches = [fetchTLBSize]fetchEntry{}
 		v.forgetJumps()
+		v.forgetData()
 		clear(v.spaces)
 		v.nextSpace = 1
 	}
@@ -209,6 +229,8 @@ func (v *VCPU) flushTLB(f hart.Fence) {
 	const maxPages = 64
 	switch {
 	case f.Context: // contexts tell these translations apart
+		v.setContext()
+		return
 	case f.HasVA && f.Size <= maxPages*memory.PageSize && !v.nearSuperpage(f):
 		for va := f.VA &^ pageMask; ; va += memory.PageSize {
 			v.flushPage(va)
@@ -227,6 +249,7 @@ func (v *VCPU) flushTLB(f hart.Fence) {
 		clear(v.spaces)
 		v.super = [2]addressRange{{^uint64(0), 0}, {^uint64(0), 0}}
 	}
+	v.forgetData()
 	v.setContext()
 }
 

@@ -19,6 +19,9 @@ const never = 1 << 62
 // SetHeat makes blocks that are decoded from now on hot after n passes.
 func (v *VCPU) SetHeat(n int64) { v.heat = n }
 
+// MaxBlock is the most instructions of a block.
+const MaxBlock = maxBlock
+
 // Begin starts a Run. It returns false if Run ends at once, with Exit.
 func (v *VCPU) Begin(budget uint64) bool {
 	h := v.h
@@ -65,6 +68,19 @@ func (v *VCPU) Hot() (memory.GPA, unsafe.Pointer) { return v.hot.gpa, v.hot.host
 
 // Keep makes the interpreter keep the block that it has found hot.
 func (v *VCPU) Keep() { v.hot.heat = never }
+
+// DataEpochs count when translations for loads and stores were withdrawn, of
+// contexts of kind U and of kinds M and S. A translation that was found in a
+// context of such a kind holds, for code of that privilege, until the count
+// changes.
+func (v *VCPU) DataEpochs() (user, kernel uint64) { return v.userEpoch, v.kernelEpoch }
+
+// Kinds of context, in bits 3 to 5 of the data context. Others are unusual.
+const (
+	KindM = kindM
+	KindU = kindU
+	KindS = kindS
+)
 
 // SetCodeOf sets what tells what the translator has for the page that an
 // address is in; Code finds it by virtual address.

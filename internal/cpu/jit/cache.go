@@ -10,10 +10,11 @@ import (
 	"doppel/internal/cpu/jit/abi"
 	"doppel/internal/memory"
 	"doppel/internal/platform"
+	"doppel/internal/riscv/hart"
 )
 
 // cache holds the code of one VCPU by physical address, so that address spaces
-// share it. Code is only ever appended; when the memory is full, all of it is
+// share it, and privilege, for what regions know of memory. Code is only ever appended; when the memory is full, all of it is
 // forgotten.
 //
 // A page's code belongs to a generation of the interpreter. When that has
@@ -29,13 +30,22 @@ import (
 type cache struct {
 	mem    *platform.CodeMemory
 	end    int
-	pages  map[memory.GPA]*codePage
+	priv   *hart.Priv // the present one
+	pages  map[pageKey]*codePage
 	blocks []*block    // by number
+	sites  int         // that regions have
 	active []*codePage // of the current generation
 	in     *interp.VCPU
 	none   codeTable // for pages without code
 	free   []*codeTable
 	trace  tracer
+}
+
+// pageKey is a page's number and a privilege.
+type pageKey uint64
+
+func (c *cache) key(gpa memory.GPA) pageKey {
+	return pageKey(gpa>>memory.PageShift<<2) | pageKey(*c.priv&3)
 }
 
 const maxActive = 512 // pages that are compared at a fence.i
@@ -51,6 +61,7 @@ type codePage struct {
 	*codeTable // nil once the page is dropped
 	generation uint64
 	gpa        memory.GPA
+	key        pageKey
 	blocks     map[uint16]*block // by offset in the page
 	list       []*block
 
@@ -114,14 +125,33 @@ type block struct {
 	start  uint16 // offset in the page
 	page   *codePage
 	links  []abi.Link // Patch is an offset in the code memory
+	taken  []bool     // which links have been followed
+
+	samples int     // slices that ended here
+	region  *region // of which it is the header
+	inside  *region // whose links these are; the block is none itself
+}
+
+// add puts the code of b at the end and returns its address.
+func (c *cache) add(b *block, made abi.Code) uintptr {
+	at := c.end
+	c.put(at, made.Bytes)
+	b.links = append(b.links, made.Links...)
+	for i := range b.links {
+		b.links[i].Patch += at
+	}
+	b.taken = make([]bool, len(b.links))
+	c.end = (at + len(made.Bytes) + 15) &^ 15
+	c.blocks = append(c.blocks, b)
+	return c.mem.Exec + uintptr(at)
 }
 
 // across tells whether b is an instruction that lies in two pages. It is left
 // to the interpreter, which keeps it, where the second page is another.
 func (b *block) across() bool { return int(b.start)+int(b.Insts[0].Len) > memory.PageSize }
 
-func (c *cache) init(mem *platform.CodeMemory, in *interp.VCPU) {
-	c.mem, c.in = mem, in
+func (c *cache) init(mem *platform.CodeMemory, in *interp.VCPU, priv *hart.Priv) {
+	c.mem, c.in, c.priv = mem, in, priv
 	c.put(0, routines.Bytes)
 	for i := range c.none.CodeTable {
 		c.none.CodeTable[i] = uint32(routines.Look())
@@ -132,7 +162,8 @@ func (c *cache) init(mem *platform.CodeMemory, in *interp.VCPU) {
 
 func (c *cache) forget() {
 	c.end = (len(routines.Bytes) + 63) &^ 63
-	c.pages = make(map[memory.GPA]*codePage)
+	c.sites = 0
+	c.pages = make(map[pageKey]*codePage)
 	clear(c.blocks)
 	c.blocks = c.blocks[:0]
 	c.active, c.free = nil, nil
@@ -146,9 +177,9 @@ func (c *cache) newPage(gpa memory.GPA, host unsafe.Pointer, generation uint64) 
 		t, c.free = c.free[n-1], c.free[:n-1]
 	}
 	t.CodeTable = c.none.CodeTable
-	t.page = &codePage{codeTable: t, generation: generation, blocks: make(map[uint16]*block), gpa: gpa,
+	t.page = &codePage{codeTable: t, generation: generation, blocks: make(map[uint16]*block), gpa: gpa, key: c.key(gpa),
 		lo: memory.PageSize, host: unsafe.Add(host, -int(gpa&pageMask))}
-	c.pages[gpa>>memory.PageShift] = t.page
+	c.pages[t.page.key] = t.page
 	c.active = append(c.active, t.page)
 	return t.page
 }
@@ -176,7 +207,7 @@ func (c *cache) advance(generation uint64, s *Stats) {
 // drop forgets a page whose code has changed.
 func (c *cache) drop(p *codePage, s *Stats) {
 	c.trace.dropped(p)
-	delete(c.pages, p.gpa>>memory.PageShift)
+	delete(c.pages, p.key)
 	c.in.ReplaceCode(unsafe.Pointer(p.codeTable), unsafe.Pointer(&c.none))
 	c.free = append(c.free, p.codeTable)
 	p.codeTable, p.blocks, p.list = nil, nil, nil
@@ -189,7 +220,7 @@ func (c *cache) enterRoutine() uintptr { return c.mem.Exec + uintptr(routines.En
 // page finds the code of the page that gpa is in, as of the generation, and
 // makes it active.
 func (c *cache) page(gpa memory.GPA, generation uint64, s *Stats) *codePage {
-	p := c.pages[gpa>>memory.PageShift]
+	p := c.pages[c.key(gpa)]
 	if p == nil || p.generation == generation {
 		return p
 	}
@@ -208,10 +239,17 @@ func (c *cache) put(at int, code []byte) {
 	c.mem.Written(at, len(code))
 }
 
-// link makes a block's link lead to another block of its page.
-func (c *cache) link(from *block, n int, to *block) {
+// link makes a block's link lead to another block of its page, and returns
+// where that is.
+func (c *cache) link(from *block, n int, to *block) uintptr {
 	at := from.links[n].Patch
-	patchLink(c.mem.Bytes[at:], int64(to.code-c.mem.Exec)-int64(at))
+	code := to.code
+	if r := to.region; r != nil && from.inside == r {
+		code = r.plain // the region has left for it
+	}
+	patchLink(c.mem.Bytes[at:], int64(code-c.mem.Exec)-int64(at))
 	c.mem.Written(at, 4)
+	from.taken[n] = true
 	c.trace.linked(from, n, to)
+	return code
 }

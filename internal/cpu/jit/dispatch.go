@@ -45,10 +45,11 @@ func (v *VCPU) native(b *block) (end bool) {
 	for {
 		// reserve is what is left of the budget after this slice.
 		left := v.in.Left()
-		reserve := max(left-slice, 0)
+		reserve := max(left-v.slice, 0)
 		v.left = uint64(left - reserve)
 	resume:
 		v.readyFloat()
+		v.freshSites()
 		enter(v.code.enterRoutine(), v.base, code)
 		if v.fpUsed != 0 {
 			h.FFlags |= guestFlags(v.fpStatus)
@@ -82,8 +83,7 @@ func (v *VCPU) native(b *block) (end bool) {
 			if b == nil {
 				return false
 			}
-			v.code.link(from, int(v.id&0xff), b)
-			code = b.code
+			code = v.code.link(from, int(v.id&0xff), b)
 		case abi.ExitLookup:
 			v.sync(left)
 			v.stats.Lookups++
@@ -102,6 +102,15 @@ func (v *VCPU) native(b *block) (end bool) {
 			if code = v.find(v.pc); code == 0 {
 				return false
 			}
+			v.sample(v.pc)
+		case abi.ExitPause:
+			v.sync(left)
+			v.stats.Slices++
+			if reserve == 0 || h.Attention.Load() != 0 {
+				return false
+			}
+			code = uintptr(v.resume)
+			continue
 		}
 		if h.Attention.Load() != 0 {
 			return false
@@ -153,7 +162,7 @@ func (v *VCPU) fresh() {
 // in the translator's generation are there, which fresh goes through when that
 // of the interpreter has passed it.
 func (v *VCPU) codeOf(gpa memory.GPA) unsafe.Pointer {
-	if p := v.code.pages[gpa>>memory.PageShift]; p != nil && p.generation == v.generation {
+	if p := v.code.pages[v.code.key(gpa)]; p != nil && p.generation == v.generation {
 		return unsafe.Pointer(p.codeTable)
 	}
 	return unsafe.Pointer(&v.code.none)
@@ -208,6 +217,8 @@ func (v *VCPU) blockAt(gpa memory.GPA, host unsafe.Pointer) *block {
 		// Full: begin anew. No code is running.
 		v.code.trace.evicted(&v.code)
 		v.code.forget()
+		v.forget(&v.sites.user)
+		v.forget(&v.sites.kernel)
 		v.stats.Evictions++
 		p = nil
 		made = v.emit.Emit(&v.block, v.code.end, 0)
@@ -219,16 +230,9 @@ func (v *VCPU) blockAt(gpa memory.GPA, host unsafe.Pointer) *block {
 		p = v.code.newPage(gpa, host, v.generation)
 	}
 	b.page = p
-	at := v.code.end
-	v.code.put(at, made.Bytes)
-	b.code, b.offset = v.code.mem.Exec+uintptr(at), uint32(at)
+	b.code = v.code.add(b, made)
+	b.offset = uint32(b.code - v.code.mem.Exec)
 	p.add(b)
-	b.links = append(b.links, made.Links...)
-	for i := range b.links {
-		b.links[i].Patch += at
-	}
-	v.code.end = (at + len(made.Bytes) + 15) &^ 15
-	v.code.blocks = append(v.code.blocks, b)
 	v.stats.Blocks++
 	v.stats.Bytes += uint64(len(made.Bytes))
 	v.code.trace.block(b, v.h.PC, &v.block, made.Bytes, made.Links)

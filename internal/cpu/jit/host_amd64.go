@@ -9,6 +9,7 @@ import (
 
 	"doppel/internal/cpu/jit/abi"
 	"doppel/internal/cpu/jit/amd64"
+	"doppel/internal/cpu/jit/ir"
 	"doppel/internal/riscv"
 )
 
@@ -61,3 +62,26 @@ func guestFlags(mxcsr uint32) uint32 {
 func patchLink(code []byte, distance int64) {
 	binary.LittleEndian.PutUint32(code, uint32(distance-4))
 }
+
+// hasRegions: this host's back end makes regions.
+const hasRegions = true
+
+func regionOp(in *ir.Inst) bool { return amd64.RegionOp(in) }
+
+func emitRegion(e *emitter, r *ir.Region, sites int32, at, id int) abi.Code {
+	return e.Region(r, sites, at, id)
+}
+
+// emitApart makes the code of a block that does not jump to itself but, by a
+// link, to what is the block at its start.
+func emitApart(e *emitter, b *ir.Block, at, id int) abi.Code { return e.EmitApart(b, at, id) }
+
+const jumpBytes = 5
+
+// putJump makes the instruction at the start of code a jump over a distance.
+func putJump(code []byte, distance int64) {
+	code[0] = 0xe9
+	binary.LittleEndian.PutUint32(code[1:], uint32(distance-jumpBytes))
+}
+
+var hostConsts = amd64.Consts

@@ -59,3 +59,18 @@ func patchLink(code []byte, distance int64) {
 
 // hasAcross: see host_amd64.go.
 const hasAcross = false
+
+// hasRegions: this host's back end makes blocks only.
+const hasRegions = false
+
+func regionOp(*ir.Inst) bool { return false }
+
+func emitRegion(*emitter, *ir.Region, int32, int, int) abi.Code { panic("BUG: no regions here") }
+
+func emitApart(*emitter, *ir.Block, int, int) abi.Code { panic("BUG: no regions here") }
+
+const jumpBytes = 4
+
+func putJump([]byte, int64) { panic("BUG: no regions here") }
+
+var hostConsts [1]uint64

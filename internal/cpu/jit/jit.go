@@ -37,7 +37,7 @@ import (
 const (
 	// slice is how many instructions run without a look at Attention or a
 	// chance for the garbage collector, about 10 microseconds.
-	slice = 16384
+	defaultSlice = 16384
 	// threshold is how often a block is interpreted first.
 	threshold = 24
 
@@ -61,6 +61,13 @@ type VCPU struct {
 
 	generation uint64 // of interp, that the active pages belong to
 	base       uintptr
+
+	userEpoch, kernelEpoch uint64 // of the interpreter, that the sites belong to
+	samples                int    // see Options
+	slice                  int64
+
+	sites  sites
+	consts [len(hostConsts)]uint64
 }
 
 // context is what generated code and the engine tell each other.
@@ -119,7 +126,10 @@ func makeLayout() abi.Layout {
 		ResValid: rel(hartAt + unsafe.Offsetof(v.h.State.ResValid)), ResSize: rel(hartAt + unsafe.Offsetof(v.h.State.ResSize)),
 		FPOn: rel(ctx + unsafe.Offsetof(v.context.fpOn)), FPUsed: rel(ctx + unsafe.Offsetof(v.context.fpUsed)),
 		FPMoves: rel(ctx + unsafe.Offsetof(v.context.fpMoves)), FRM: rel(hartAt + unsafe.Offsetof(v.h.State.FRM)),
-		FPStatus: rel(ctx + unsafe.Offsetof(v.context.fpStatus)), FPClean: rel(ctx + unsafe.Offsetof(v.context.fpClean)),
+		SiteTable: rel(unsafe.Offsetof(v.sites) + unsafe.Offsetof(v.sites.table)),
+		SiteLogs:  rel(unsafe.Offsetof(v.sites) + unsafe.Offsetof(v.sites.logs)),
+		Consts:    rel(unsafe.Offsetof(v.consts)),
+		FPStatus:  rel(ctx + unsafe.Offsetof(v.context.fpStatus)), FPClean: rel(ctx + unsafe.Offsetof(v.context.fpClean)),
 	}
 }
 
@@ -127,6 +137,8 @@ func makeLayout() abi.Layout {
 type Options struct {
 	CodeBytes int   // limit of the code cache
 	Threshold int64 // how often a block is interpreted first; -1 for never
+	Samples   int   // slices that end in a block before its loop is made a region; -1 for no regions
+	Slice     int64 // instructions that run without a look at interrupts
 
 	Dump    *Dumper  // is told of every translation
 	PerfMap *PerfMap // names what is translated for perf
@@ -147,6 +159,13 @@ func New(cfg hart.Config, o Options) (*VCPU, error) {
 	case o.Threshold < 0:
 		o.Threshold = 0
 	}
+	if o.Samples == 0 {
+		o.Samples = regionSamples
+	}
+	if o.Slice == 0 {
+		o.Slice = defaultSlice
+	}
+	o.Slice = max(o.Slice, interp.MaxBlock) // a slice has room for any block
 	mem, err := platform.NewCodeMemory("code", o.CodeBytes)
 	if err != nil {
 		return nil, fmt.Errorf("translator: %w", err)
@@ -156,9 +175,11 @@ func New(cfg hart.Config, o Options) (*VCPU, error) {
 	v.emit = newEmitter(&layout, routines)
 	v.in.Init(&v.h, cfg)
 	v.in.SetCodeOf(v.codeOf)
-	v.code.init(mem, &v.in)
+	v.code.init(mem, &v.in, &v.h.Priv)
 	v.in.SetHeat(o.Threshold)
 	v.base = uintptr(unsafe.Pointer(&v.h.X)) + bias
+	v.samples, v.slice, v.consts = o.Samples, o.Slice, hostConsts
+	v.sites.init()
 	v.codeBase = mem.Exec
 	v.code.trace = tracer{cfg.ID, o.Dump, o.PerfMap}
 	v.code.trace.routines(&v.code)

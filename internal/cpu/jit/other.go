@@ -18,6 +18,8 @@ type VCPU struct{ *interp.VCPU }
 type Options struct {
 	CodeBytes int
 	Threshold int64
+	Samples   int
+	Slice     int64
 	Dump      *Dumper
 	PerfMap   *PerfMap
 }

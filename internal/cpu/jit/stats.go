@@ -14,6 +14,7 @@ import (
 type Stats struct {
 	Blocks    uint64 // translated
 	Bytes     uint64 // of code made
+	Regions   uint64 // made
 	Evictions uint64 // times that the code cache was emptied
 	Stale     uint64 // pages dropped because their code had changed
 	Slow      uint64 // instructions that the interpreter executed inside blocks
@@ -26,8 +27,8 @@ type Stats struct {
 
 func (s Stats) String() string {
 	var sb strings.Builder
-	fmt.Fprintf(&sb, "%d blocks, %d bytes, %d evictions, %d stale pages; exits: slow %d, link %d, lookup %d, slice %d, cold %d; slow:",
-		s.Blocks, s.Bytes, s.Evictions, s.Stale, s.Slow, s.Links, s.Lookups, s.Slices, s.Cold)
+	fmt.Fprintf(&sb, "%d blocks, %d regions, %d bytes, %d evictions, %d stale pages; exits: slow %d, link %d, lookup %d, slice %d, cold %d; slow:",
+		s.Blocks, s.Regions, s.Bytes, s.Evictions, s.Stale, s.Slow, s.Links, s.Lookups, s.Slices, s.Cold)
 	ops := make([]riscv.Op, riscv.NumOps)
 	for i := range ops {
 		ops[i] = riscv.Op(i)

@@ -31,6 +31,9 @@ type Layout struct {
 	FPStatus      int32 // 32 bits: the host's flags raised inline, when code is left
 	FPClean       int32 // 32 bits: what they are to start with, and the host's rounding mode
 	FPUsed        int32 // 32 bits: the host's flags are the guest's
+	Consts        int32 // of the back end
+	SiteTable     int32 // sites, see the back end
+	SiteLogs      int32 // where the log of sites is for each kind of data context, in bytes as here, or 0
 
 	System System
 }
@@ -62,6 +65,7 @@ const (
 	ExitLink          // to PC, by link ID, that is not patched yet
 	ExitLookup        // to PC, whose code the CodeTables do not lead to
 	ExitBudget        // before PC: less is left than the block needs
+	ExitPause         // as ExitBudget, in a region: to go on, resume
 	ExitAcross        // before PC, where an instruction is in two pages: the second is not what it was
 	NumExits
 )

@@ -35,6 +35,9 @@ type Routines struct {
 	link  int
 	short int
 	fpRoutines
+	pause int
+
+	fillLoad, fillStore int
 
 	// For misaligned accesses of 2, 4 and 8 bytes.
 	loads, stores [3]int
@@ -125,10 +128,18 @@ func (r *Routines) emit(l *Layout) {
 	a.movMR(at(state, l.PC), RAX)
 	exit(abi.ExitAcross)
 
+	r.pause = a.pos()
+	a.byte(0x5a) // pop rdx
+	a.movMR(at(state, l.Resume), RDX)
+	a.movMR(at(state, l.PC), RAX)
+	a.movMI(false, at(state, l.Reason), abi.ExitPause)
+	stored := a.jmp()
+
 	a.here(tail...)
 	for _, m := range mapped {
 		a.movMR(l.x(m.guest), m.host)
 	}
+	a.here(stored)
 	a.movMR(at(state, l.Left), budget)
 	a.movMR(at(state, l.Base), page)
 	a.aluMI(aluCmp, false, at(state, l.FPUsed), 0)
@@ -140,6 +151,10 @@ func (r *Routines) emit(l *Layout) {
 	a.byte(0x59) // pop rcx
 	a.here(plain)
 	a.byte(0xc3)
+	r.fillLoad = a.pos()
+	fillRoutine(&a, l, l.Loads)
+	r.fillStore = a.pos()
+	fillRoutine(&a, l, l.Stores)
 	r.far = a.pos()
 	lookup(&a, l, r.look)
 	a.systemRoutines(l, r)
@@ -189,6 +204,9 @@ type Emitter struct {
 	links []abi.Link
 	cur   *ir.Inst
 	blk   *ir.Block
+
+	apart  bool         // see EmitApart
+	region *regionState // while a region's code is made
 }
 
 // NewEmitter makes an Emitter for code that lies behind the routines.
@@ -228,6 +246,13 @@ func (e *Emitter) Emit(b *ir.Block, at int, id int) abi.Code {
 	e.leaPage(RAX, b.Start)
 	e.leave(e.r.short)
 	return abi.Code{Bytes: e.buf, Links: e.links}
+}
+
+// EmitApart is Emit, but that a jump to the start is by a link.
+func (e *Emitter) EmitApart(b *ir.Block, at int, id int) abi.Code {
+	e.apart = true
+	defer func() { e.apart = false }()
+	return e.Emit(b, at, id)
 }
 
 // leave jumps to a routine.
@@ -272,6 +297,10 @@ func (e *Emitter) slowStub(s *stub) {
 // slow makes the displacements lead to a stub that has the interpreter execute
 // the current instruction and goes on after it.
 func (e *Emitter) slow(from ...int) {
+	if e.region != nil {
+		e.deopt(from...)
+		return
+	}
 	e.slows = append(e.slows, stub{from: append([]int(nil), from...), index: e.cur.Index, resume: e.pos(), copies: e.fp.copies()})
 }
 
@@ -281,7 +310,7 @@ func (e *Emitter) leaPage(dst Reg, off int32) { e.lea(dst, at(page, off)) }
 // leads here, is patched in place of one of its own.
 func (e *Emitter) goTo(target int32, direct bool, from int) {
 	switch {
-	case target == e.blk.Start:
+	case target == e.blk.Start && !e.apart:
 		if direct {
 			e.patch(from, 0)
 			return

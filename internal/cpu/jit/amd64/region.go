@@ -1,0 +1,400 @@
+package amd64
+
+import (
+	"slices"
+
+	"doppel/internal/cpu/jit/abi"
+	"doppel/internal/cpu/jit/ir"
+)
+
+// The code of a region has its own homes for guest registers: those that it
+// uses most, whatever their number, and XMM3 to XMM15 for floating point. It
+// is entered from a block's code, with the registers as blocks have them, and
+// leaves for one. Nothing in it calls the engine but the end of a slice, which
+// stores the homes and loads them again after.
+//
+// RDX holds the addend of a site between accesses.
+
+// regionState is what Emitter keeps while it makes a region's code.
+type regionState struct {
+	ir    *ir.Region
+	cur   *ir.RegionBlock
+	sites int32 // where its sites are, in bytes from R15
+
+	fhome   [32]Reg
+	changed []moved // hosts that hold other guest registers than blocks have there
+	written [64]bool
+	float   bool
+
+	labels []int // of blocks, or -1
+	jumps  []regionJump
+	exits  []regionExit
+	checks []siteCheck
+	pauses []int // displacements, by block
+	unmaps []int // displacements of calls
+	saves  []int
+	loads  []int
+
+	held  uint16   // the site whose addend is in RDX, or 0
+	boxed [32]bool // registers that are known to hold singles
+}
+
+// moved is a host register that blocks use for one guest register and the
+// region for another.
+type moved struct {
+	host  Reg
+	block ir.Reg
+	own   ir.Reg
+}
+
+type regionJump struct {
+	from  int
+	block int
+}
+
+// regionExit leads to a block's code. raw: the registers are as blocks have
+// them.
+type regionExit struct {
+	from   []int
+	target int32
+	back   int32
+	raw    bool
+}
+
+// RegionOp tells whether regions can have in.
+func RegionOp(in *ir.Inst) bool {
+	if in.Round != ir.Dynamic {
+		return false
+	}
+	switch in.Op {
+	case ir.Load, ir.Store, ir.AmoSwap, ir.AmoAdd, ir.AmoAnd, ir.AmoOr, ir.AmoXor, ir.AmoCas,
+		ir.AmoMin, ir.AmoMax, ir.AmoMinU, ir.AmoMaxU, ir.LoadReserved, ir.StoreConditional, ir.Barrier, ir.Branch, ir.Jump, ir.JumpReg,
+		ir.FAdd, ir.FSub, ir.FMul, ir.FDiv, ir.FSqrt, ir.FMAdd, ir.FMSub, ir.FNMSub, ir.FNMAdd, ir.FSgnj, ir.FSgnjN, ir.FSgnjX,
+		ir.FMin, ir.FMax, ir.FEq, ir.FLt, ir.FLe, ir.FLoad, ir.FStore, ir.FToX, ir.FFromX, ir.FToI, ir.FToU, ir.FFromI, ir.FFromU, ir.FToF:
+		return true
+	case ir.FCSRRead:
+		return in.Size == csrFFlags
+	case ir.FCSRWrite:
+		return in.Flags&ir.Undone != 0
+	}
+	return in.Pure()
+}
+
+// Region makes the code of r, whose sites are at a distance from R15, as Emit
+// makes that of a block; id is the first of as many numbers as its links need
+// at 256 a number. Links to the start of r are meant for the block there and
+// not for the region.
+func (e *Emitter) Region(r *ir.Region, sites int32, at, id int) abi.Code {
+	e.buf, e.slows, e.sides, e.colds, e.links = e.buf[:0], e.slows[:0], e.sides[:0], e.colds[:0], e.links[:0]
+	e.at, e.id, e.blk = at, int32(id)<<8, nil
+	s := &regionState{ir: r, sites: sites}
+	e.region = s
+	defer func() { e.region, e.home = nil, mappedHomes }()
+	e.allocate()
+	e.enterRegion()
+	s.labels = make([]int, len(r.Blocks))
+	for i := range r.Blocks {
+		e.regionBlock(i)
+	}
+	for _, j := range s.jumps {
+		e.patch(j.from, s.labels[j.block])
+	}
+	for _, f := range e.colds {
+		f()
+	}
+	for i := range s.checks {
+		e.missed(&s.checks[i])
+	}
+	for i := range s.exits {
+		e.leaveRegion(&s.exits[i])
+	}
+	for i, from := range s.pauses {
+		b := &r.Blocks[i]
+		e.here(from)
+		e.aluRI(aluAdd, true, budget, int32(len(b.Offsets)))
+		e.leaPage(RAX, b.Start)
+		s.saves = append(s.saves, e.call())
+		s.loads = append(s.loads, e.call())
+		e.patch(e.jmp(), s.labels[i])
+	}
+	e.transfers()
+	return abi.Code{Bytes: e.buf, Links: e.links}
+}
+
+// call leaves the displacement to patch.
+func (e *Emitter) call() int {
+	e.byte(0xe8)
+	e.imm32(0)
+	return e.pos() - 4
+}
+
+// allocate gives homes to the registers that are used most, inner loops
+// counting more.
+func (e *Emitter) allocate() {
+	s := e.region
+	var uses [64]int
+	for i := range s.ir.Blocks {
+		b := &s.ir.Blocks[i]
+		weight := 1
+		for range min(b.Depth, 6) - 1 {
+			weight *= 8
+		}
+		for j := range b.Insts {
+			in := &b.Insts[j]
+			in.Uses(func(r ir.Reg) { uses[r] += weight })
+			if d := in.Def(); d != 0 {
+				uses[d] += weight
+				s.written[d] = true
+			}
+		}
+	}
+	best := func(from, n int) []ir.Reg {
+		var rs []ir.Reg
+		for r := from; r < from+32; r++ {
+			if uses[r] != 0 {
+				rs = append(rs, ir.Reg(r))
+			}
+		}
+		slices.SortStableFunc(rs, func(a, b ir.Reg) int { return uses[b] - uses[a] })
+		return rs[:min(n, len(rs))]
+	}
+	ints := best(0, len(mapped))
+	for i := range e.home {
+		e.home[i], s.fhome[i] = noHome, noHome
+	}
+	var rest []ir.Reg
+	taken := map[Reg]bool{}
+	for _, r := range ints {
+		if h := mappedHomes[r]; h != noHome {
+			e.home[r], taken[h] = h, true
+		} else {
+			rest = append(rest, r)
+		}
+	}
+	for _, m := range mapped {
+		if taken[m.host] {
+			continue
+		}
+		move := moved{host: m.host, block: m.guest}
+		if len(rest) > 0 {
+			move.own, rest = rest[0], rest[1:]
+			e.home[move.own] = m.host
+		} else {
+			e.home[m.guest] = m.host
+			continue
+		}
+		s.changed = append(s.changed, move)
+	}
+	for i, r := range best(int(ir.F0), 13) {
+		s.fhome[r-ir.F0] = 3 + Reg(i)
+	}
+	for r := ir.F0; r < 64; r++ {
+		s.float = s.float || uses[r] != 0
+	}
+}
+
+// enterRegion goes from the registers of blocks to those of the region.
+func (e *Emitter) enterRegion() {
+	s := e.region
+	if s.float {
+		e.aluMI(aluCmp, false, at(state, e.l.FPUsed), 0)
+		armed := e.jcc(ccNE)
+		e.aluMI(aluCmp, false, at(state, e.l.FPOn), 0)
+		s.exits = append(s.exits, regionExit{from: []int{e.jcc(ccE)}, target: s.ir.Blocks[0].Start, raw: true})
+		e.armRegion()
+		e.here(armed)
+	}
+	for _, m := range s.changed {
+		e.movMR(e.l.x(m.block), m.host)
+	}
+	for _, m := range s.changed {
+		e.movRM(m.host, e.l.x(m.own))
+	}
+	e.loadFloat()
+}
+
+func (e *Emitter) armRegion() {
+	e.rm(op{code: 0x0fae}, 2, at(state, e.l.FPClean)) // ldmxcsr
+	e.movMI(false, at(state, e.l.FPUsed), 1)
+}
+
+func (e *Emitter) loadFloat() {
+	for i, h := range e.region.fhome {
+		if h != noHome {
+			e.vload(8, h, e.l.f(ir.F0+ir.Reg(i)))
+		}
+	}
+}
+
+func (e *Emitter) storeFloat() {
+	for i, h := range e.region.fhome {
+		if r := ir.F0 + ir.Reg(i); h != noHome && e.region.written[r] {
+			e.vstore(8, e.l.f(r), h)
+		}
+	}
+}
+
+// transfers makes the routines that exits and the end of a slice call. They
+// keep RAX.
+func (e *Emitter) transfers() {
+	s := e.region
+	if len(s.unmaps) > 0 {
+		e.here(s.unmaps...)
+		for _, m := range s.changed {
+			if s.written[m.own] {
+				e.movMR(e.l.x(m.own), m.host)
+			}
+			e.movRM(m.host, e.l.x(m.block))
+		}
+		e.storeFloat()
+		e.byte(0xc3)
+	}
+	e.here(s.saves...)
+	for r, h := range e.home {
+		if h != noHome && (s.written[r] || h == mappedHomes[r]) {
+			e.movMR(e.l.x(ir.Reg(r)), h)
+		}
+	}
+	e.storeFloat()
+	e.leave(e.r.pause)
+	e.here(s.loads...)
+	for r, h := range e.home {
+		if h != noHome {
+			e.movRM(h, e.l.x(ir.Reg(r)))
+		}
+	}
+	if s.float {
+		e.armRegion()
+		e.loadFloat()
+	}
+	e.byte(0xc3)
+}
+
+// leaveRegion makes an exit.
+func (e *Emitter) leaveRegion(x *regionExit) {
+	e.here(x.from...)
+	if x.back != 0 {
+		e.aluRI(aluAdd, true, budget, x.back)
+	}
+	if !x.raw {
+		e.unmap()
+	}
+	if x.target < 0 || x.target >= 4096 {
+		e.leaPage(RAX, x.target)
+		e.lookup()
+		return
+	}
+	from := e.jmp()
+	e.here(from)
+	n := int64(len(e.links))
+	e.links = append(e.links, abi.Link{Patch: from, Target: x.target})
+	e.leaPage(RAX, x.target)
+	e.movRI(RCX, int64(e.id)+n)
+	e.leave(e.r.link)
+}
+
+// unmap goes back to the registers of blocks.
+func (e *Emitter) unmap() {
+	s := e.region
+	if len(s.changed) > 0 || s.float {
+		s.unmaps = append(s.unmaps, e.call())
+	}
+}
+
+// deopt leaves to the block translator's code of the current instruction.
+func (e *Emitter) deopt(from ...int) {
+	s := e.region
+	n := int(e.cur.Index)
+	back := int32(len(s.cur.Offsets) - n)
+	target := s.cur.Offsets[n]
+	if k := len(s.exits) - 1; k >= 0 && s.exits[k].target == target && s.exits[k].back == back && !s.exits[k].raw {
+		s.exits[k].from = append(s.exits[k].from, from...)
+		return
+	}
+	s.exits = append(s.exits, regionExit{from: slices.Clone(from), target: target, back: back})
+}
+
+// jumpTo makes the displacement lead to where control goes after a block.
+func (e *Emitter) jumpTo(from int, target int32) {
+	s := e.region
+	if i := s.ir.Find(target); i >= 0 {
+		s.jumps = append(s.jumps, regionJump{from, i})
+		return
+	}
+	s.exits = append(s.exits, regionExit{from: []int{from}, target: target})
+}
+
+func (e *Emitter) regionBlock(i int) {
+	s := e.region
+	b := &s.ir.Blocks[i]
+	s.cur, s.held, s.boxed = b, 0, [32]bool{}
+	s.labels[i] = e.pos()
+	e.aluRI(aluSub, true, budget, int32(len(b.Offsets)))
+	s.pauses = append(s.pauses, e.jcc(ccS))
+	for j := range b.Insts {
+		in := &b.Insts[j]
+		e.cur = in
+		switch in.Op {
+		case ir.Branch:
+			e.compare(in.A, in.B, in.Imm, in.Flags&ir.Immediate != 0)
+			e.jumpTo(e.jcc(branchCond[in.Cond]), in.Target)
+		case ir.Jump:
+			if in.Dst != 0 {
+				d := e.dst(in.Dst)
+				e.leaPage(d, int32(in.Imm))
+				e.put(in.Dst, d)
+			}
+			if i+1 < len(s.ir.Blocks) && s.ir.Blocks[i+1].Start == in.Target {
+				break
+			}
+			e.jumpTo(e.jmp(), in.Target)
+		case ir.JumpReg:
+			e.regionJumpReg(in)
+		case ir.Load:
+			e.regionLoad(in)
+		case ir.Store:
+			m := e.access(in)
+			e.rm(storeOp(in.Size), e.reg(in.B, RCX), m)
+		default:
+			if !e.regionFloat(in) {
+				if !keepsRDX(in) {
+					s.held = 0
+				}
+				e.one(in)
+			}
+		}
+	}
+}
+
+var branchCond = [...]cond{ir.EQ: ccE, ir.NE: ccNE, ir.LT: ccL, ir.GE: ccGE, ir.LTU: ccB, ir.GEU: ccAE}
+
+// keepsRDX tells whether the code for in leaves RDX alone.
+func keepsRDX(in *ir.Inst) bool {
+	switch {
+	case in.Op <= ir.MaxU, ir.ShlAdd <= in.Op && in.Op <= ir.BitSet, ir.Clz <= in.Op && in.Op <= ir.ZextH:
+		return true
+	}
+	return false
+}
+
+// regionJumpReg compares with where calls return to before it leaves.
+func (e *Emitter) regionJumpReg(in *ir.Inst) {
+	s := e.region
+	e.get(RAX, in.A)
+	if in.Imm != 0 {
+		e.aluRI(aluAdd, true, RAX, int32(in.Imm))
+	}
+	e.aluRI(aluAnd, true, RAX, -2)
+	if in.Dst != 0 {
+		d := e.dst2(in.Dst, RCX)
+		e.leaPage(d, in.Target)
+		e.put(in.Dst, d)
+	}
+	for _, off := range s.cur.Returns {
+		e.leaPage(RCX, off)
+		e.aluRR(aluCmp, true, RAX, RCX)
+		e.jumpTo(e.jcc(ccE), off)
+	}
+	e.unmap()
+	e.lookup()
+}

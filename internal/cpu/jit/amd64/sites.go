@@ -1,0 +1,149 @@
+package amd64
+
+import "doppel/internal/cpu/jit/ir"
+
+// A site is the translation of one page for accesses at one place of a
+// region's code, in 32 bytes of the VCPU: tag, limit, addend, and the limit
+// when the site is valid. An access at va is in the page, with all of its span,
+// if va^tag is below limit; the host's address is then va+addend. A site is
+// void when its limit is 0. It is filled from the TLB, and voided by the engine
+// when translations are forgotten: it knows by a log which sites are not void.
+const (
+	siteTag = iota * 8
+	siteLimit
+	siteAddend
+	siteFull
+	siteSize
+)
+
+// siteCheck is the code out of line of a check that fails.
+type siteCheck struct {
+	in   *ir.Inst
+	from int
+	back int // where the access goes on, with its addend in RDX
+	base Reg
+	cur  *ir.RegionBlock
+}
+
+func (e *Emitter) site(in *ir.Inst, field int32) mem {
+	return at(state, e.region.sites+int32(in.Site)*siteSize+field)
+}
+
+// access returns where in's memory is, after the check that it can be accessed.
+// It uses RAX, RCX and RDX.
+func (e *Emitter) access(in *ir.Inst) mem {
+	s := e.region
+	if in.Site == 0 {
+		tlb := e.l.Loads
+		if in.Op == ir.Store || in.Op == ir.FStore {
+			tlb = e.l.Stores
+		}
+		s.held = 0
+		e.address(in)
+		e.slow(e.translate(tlb, in.Size))
+		return at(RAX, 0)
+	}
+	base := e.home[in.A]
+	if base == noHome {
+		base = RAX
+		e.get(RAX, in.A)
+	}
+	switch {
+	case in.Span != 0:
+		if in.Low != 0 {
+			e.lea(RCX, at(base, in.Low))
+		} else {
+			e.movRR(RCX, base)
+		}
+		e.aluRM(aluXor, true, RCX, e.site(in, siteTag))
+		e.aluRM(aluCmp, true, RCX, e.site(in, siteLimit))
+		miss := e.jcc(ccAE)
+		e.movRM(RDX, e.site(in, siteAddend))
+		s.checks = append(s.checks, siteCheck{in, miss, e.pos(), base, s.cur})
+	case s.held != in.Site:
+		e.movRM(RDX, e.site(in, siteAddend))
+	}
+	s.held = in.Site
+	return mem{RDX, base, 0, int32(in.Imm)}
+}
+
+// missed has the site filled and goes on, or leaves the region.
+func (e *Emitter) missed(c *siteCheck) {
+	e.here(c.from)
+	if c.base != RAX || c.in.Low != 0 {
+		e.lea(RAX, at(c.base, c.in.Low))
+	}
+	e.lea(RDX, e.site(c.in, 0))
+	fill := e.r.fillLoad
+	if c.in.Flags&ir.Stores != 0 {
+		fill = e.r.fillStore
+	}
+	e.patch(e.call(), fill-e.at)
+	e.cur, e.region.cur = c.in, c.cur
+	e.deopt(e.jcc(ccNE))
+	if c.base == RAX && c.in.Low != 0 {
+		e.get(RAX, c.in.A)
+	}
+	e.patch(e.jmp(), c.back)
+}
+
+func (e *Emitter) regionLoad(in *ir.Inst) {
+	m := e.access(in)
+	if in.Dst == 0 {
+		return
+	}
+	d := e.dst(in.Dst)
+	e.rm(loadOp(in.Size, in.Flags&ir.Signed != 0), d, m)
+	e.put(in.Dst, d)
+}
+
+// fillRoutine makes the routine that fills the site at RDX for the address RAX
+// from a TLB and gives its addend in RDX; the zero flag is clear if it cannot.
+// It keeps all else but RCX.
+//
+// In a context that is not the usual one of a privilege, as when a kernel is
+// let at user memory for a while, nothing is kept.
+func fillRoutine(a *asm, l *Layout, tlb int32) {
+	entry := func(off int32) mem { return mem{state, RCX, 0, tlb + off} }
+	a.byte(0x53, 0x56) // push rbx, rsi
+	a.mov32RR(RCX, RAX)
+	a.aluRI(aluAnd, false, RCX, 0xfff)
+	a.aluRM(aluCmp, true, RCX, at(RDX, siteFull))
+	crosses := a.jcc(ccAE)
+	a.mov32RR(RCX, RAX)
+	a.shiftRI(shr, false, RCX, 8)
+	a.aluRI(aluAnd, false, RCX, (l.TLBEntries-1)<<4)
+	a.movRR(RBX, RAX)
+	a.aluRI(aluAnd, true, RBX, -4096)
+	a.movRR(RSI, RBX)
+	a.aluRM(aluOr, true, RSI, at(state, l.DataContext))
+	a.aluRM(aluCmp, true, RSI, entry(0))
+	miss := a.jcc(ccNE)
+	a.movRM(RSI, entry(8))
+	// The log is that of the context's kind; there is none for unusual ones.
+	a.mov32RM(RCX, at(state, l.DataContext))
+	a.aluRI(aluAnd, false, RCX, 7<<3)
+	a.movRM(RCX, mem{state, RCX, 0, l.SiteLogs})
+	a.rr(wide(0x85), RCX, RCX)
+	unusual := a.jcc(ccE)
+	a.movMR(at(RDX, siteTag), RBX)
+	a.movMR(at(RDX, siteAddend), RSI)
+	a.aluMI(aluCmp, true, at(RDX, siteLimit), 0)
+	a.movRM(RBX, at(RDX, siteFull))
+	a.movMR(at(RDX, siteLimit), RBX)
+	logged := a.jcc(ccNE)
+	// The log is a count and offsets from R15.
+	a.aluRR(aluAdd, true, RCX, state)
+	a.mov32RM(RBX, at(RCX, 0))
+	a.aluRR(aluSub, true, RDX, state)
+	a.mov32MR(mem{RCX, RBX, 2, 4}, RDX)
+	a.aluMI(aluAdd, false, at(RCX, 0), 1)
+	a.here(unusual, logged)
+	a.movRR(RDX, RSI)
+	a.aluRR(aluCmp, false, RAX, RAX)
+	end := a.jmp()
+	a.here(crosses, miss)
+	a.rr(wide(0x85), RSP, RSP) // not zero
+	a.here(end)
+	a.byte(0x5e, 0x5b, 0xc3) // pop rsi, rbx; ret
+}

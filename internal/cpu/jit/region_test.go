@@ -1,0 +1,139 @@
+//go:build linux && (amd64 || arm64)
+
+package jit
+
+import (
+	"encoding/binary"
+	"math/rand/v2"
+	"testing"
+
+	"doppel/internal/cpu"
+	"doppel/internal/cpu/cputest"
+	"doppel/internal/cpu/interp"
+	"doppel/internal/riscv"
+	"doppel/internal/riscv/hart"
+)
+
+// loops is random code of nested loops with branches inside. x31 counts the
+// rounds of the outer one, x29 those of the inner one, of which there are x30;
+// x5 and x6 point to data.
+func randomLoops(r *rand.Rand) []byte {
+	rare := r.IntN(8) == 0
+	var code []byte
+	put := func(in riscv.Inst) {
+		raw, err := riscv.Encode(in)
+		if err != nil {
+			panic(err)
+		}
+		code = binary.LittleEndian.AppendUint32(code, raw)
+	}
+	straight := func() {
+		c := randomBlock(r, r.IntN(2) == 0, !rare)
+		code = append(code, c[:len(c)-4]...)
+	}
+	back := func(count uint8, to int) {
+		put(riscv.Inst{Op: riscv.ADDI, Rd: count, Rs1: count, Imm: -1})
+		put(riscv.Inst{Op: riscv.BNE, Rs1: count, Imm: int64(to - len(code))})
+	}
+	maybe := func() { // a branch over something
+		skip := randomBlock(r, r.IntN(2) == 0, !rare)
+		put(riscv.Inst{Op: riscv.BEQ + riscv.Op(r.IntN(6)), Rs1: uint8(r.IntN(32)), Rs2: uint8(r.IntN(32)), Imm: int64(len(skip))})
+		code = append(code, skip[:len(skip)-4]...)
+	}
+	outer := len(code)
+	for range 1 + r.IntN(3) {
+		switch r.IntN(3) {
+		case 0:
+			straight()
+		case 1:
+			maybe()
+		case 2:
+			put(riscv.Inst{Op: riscv.ADD, Rd: 29, Rs1: 30})
+			inner := len(code)
+			straight()
+			maybe()
+			back(29, inner)
+		}
+	}
+	back(31, outer)
+	return binary.LittleEndian.AppendUint32(code, 0x0000_006f) // j .
+}
+
+// TestRandomLoops compares loops that are made regions with the interpreter in
+// all state, at random instructions.
+func TestRandomLoops(t *testing.T) {
+	rounds := *roundsFlag / 4
+	if testing.Short() {
+		rounds /= 10
+	}
+	build := func(newEngine cputest.New) *cputest.Machine {
+		return cputest.NewMachine(t, newEngine, "nop\n", cputest.Options{RAM: 1 << 18})
+	}
+	a := build(func(c hart.Config) cputest.Engine { return interp.New(c) })
+	b := build(engineOf(Options{Threshold: -1, Samples: 1, Slice: 70}))
+	seed := *seedFlag
+	for round := range rounds {
+		r := rand.New(rand.NewPCG(seed, uint64(round)))
+		code := randomLoops(r)
+		if len(code) > 4000 {
+			continue
+		}
+		var x, f [32]uint64
+		for i := 1; i < 32; i++ {
+			x[i] = value(r)
+		}
+		for i := range f {
+			f[i] = floatValue(r)
+		}
+		x[5], x[6] = dataAt+r.Uint64N(2)*r.Uint64N(4096), dataAt+8*r.Uint64N(8)
+		x[30], x[31] = 1+r.Uint64N(20), 20+r.Uint64N(20)
+		mem := make([]byte, 8192)
+		for i := range mem {
+			mem[i] = byte(r.Uint32())
+		}
+		at := cputest.Base + 0x1000 + 2*r.Uint64N(uint64(4096-len(code))/2)
+		for _, m := range []*cputest.Machine{a, b} {
+			copy(m.RAM.Bytes()[at-cputest.Base:], code)
+			copy(m.RAM.Bytes()[dataAt-cputest.Base:], mem)
+			h := m.Hart()
+			h.State = hart.State{X: x, F: f, FFlags: 0, PC: at, Priv: hart.M, CSR: h.CSR}
+			h.CSR.Mtvec = cputest.Base
+			h.CSR.Mstatus |= riscv.MstatusFS
+			h.Refresh()
+			m.CPUs[0].FlushTLB()
+		}
+		refetch(a)
+		refetch(b)
+		ha, hb := a.Hart(), b.Hart()
+		for step := range 6 {
+			budget := 1 + r.Uint64N(4000)
+			for _, m := range []*cputest.Machine{a, b} {
+				if e := m.CPUs[0].Run(budget); e.Reason != cpu.ExitBudget {
+					t.Fatalf("seed %d round %d: exit %v %v", seed, round, e.Reason, e.Err)
+				}
+			}
+			if ha.State == hb.State && string(a.RAM.Bytes()[0x10000:0x12000]) == string(b.RAM.Bytes()[0x10000:0x12000]) {
+				continue
+			}
+			for i := range x {
+				if ha.X[i] != hb.X[i] {
+					t.Errorf("x%d: %#x, translated %#x", i, ha.X[i], hb.X[i])
+				}
+				if ha.F[i] != hb.F[i] {
+					t.Errorf("f%d: %#x, translated %#x", i, ha.F[i], hb.F[i])
+				}
+			}
+			t.Errorf("fflags %#x, translated %#x; pc %#x, %#x; instret %d, %d", ha.FFlags, hb.FFlags, ha.PC, hb.PC, ha.Instret, hb.Instret)
+			for i := 0; i < len(code); i += 4 {
+				in := riscv.Decode(binary.LittleEndian.Uint32(code[i:]))
+				t.Logf("%#x %s", at+uint64(i), in.Disassemble(at+uint64(i)))
+			}
+			t.Fatalf("seed %d round %d step %d: the translator differs", seed, round, step)
+		}
+	}
+	s := b.CPUs[0].(*VCPU).stats
+	if s.Regions < uint64(rounds)/2 {
+		t.Errorf("only %d regions were made of %d programs: this test shows nothing", s.Regions, rounds)
+	}
+	t.Log(s)
+}

@@ -1,0 +1,66 @@
+//go:build linux && (amd64 || arm64)
+
+package jit
+
+import (
+	"unsafe"
+
+	"doppel/internal/cpu/interp"
+)
+
+// site is described in the back end that has them.
+type site struct{ tag, limit, addend, full uint64 }
+
+const maxSites = 1 << 14
+
+// siteLog lists the sites that are not void, by their distance from the VCPU's
+// base. Each of them is in one log, once.
+type siteLog struct {
+	n  uint32
+	at [maxSites]int32
+}
+
+// sites is what generated code uses of them.
+type sites struct {
+	logs         [8]int64 // by kind of data context: the log's distance from the base, or 0
+	user, kernel siteLog
+	table        [maxSites]site
+}
+
+// init says which kinds of context have a log.
+func (s *sites) init() {
+	at := func(field uintptr) int64 {
+		return int64(layout.SiteLogs) + int64(field-unsafe.Offsetof(s.logs))
+	}
+	s.logs[interp.KindM] = at(unsafe.Offsetof(s.kernel))
+	s.logs[interp.KindS] = at(unsafe.Offsetof(s.kernel))
+	s.logs[interp.KindU] = at(unsafe.Offsetof(s.user))
+}
+
+// forget makes a log's sites void.
+func (v *VCPU) forget(l *siteLog) {
+	if l.n == 0 {
+		return
+	}
+	first := int64(layout.SiteTable)
+	for _, at := range l.at[:l.n] {
+		v.sites.table[(int64(at)-first)/siteBytes].limit = 0
+	}
+	l.n = 0
+}
+
+const siteBytes = 32
+
+// freshSites makes the sites void whose translations the interpreter has
+// forgotten.
+func (v *VCPU) freshSites() {
+	user, kernel := v.in.DataEpochs()
+	if user != v.userEpoch {
+		v.userEpoch = user
+		v.forget(&v.sites.user)
+	}
+	if kernel != v.kernelEpoch {
+		v.kernelEpoch = kernel
+		v.forget(&v.sites.kernel)
+	}
+}
