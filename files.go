@@ -1,6 +1,7 @@
 package doppel
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -25,7 +26,7 @@ func readFile(path string, memory uint64) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, int64(memory)+1))
+	data, err := readAtMost(f, memory+1)
 	switch {
 	case err != nil:
 		return nil, err
@@ -35,4 +36,16 @@ func readFile(path string, memory uint64) ([]byte, error) {
 		return nil, fmt.Errorf("is larger than the machine's memory of %d MiB: give the machine more memory", memory>>20)
 	}
 	return data, nil
+}
+
+// readAtMost reads a file that may be growing, into memory of its size: what
+// grows step by step costs far more than reading.
+func readAtMost(f *os.File, limit uint64) ([]byte, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	b := bytes.NewBuffer(make([]byte, 0, min(uint64(info.Size()), limit)+bytes.MinRead))
+	_, err = b.ReadFrom(io.LimitReader(f, int64(limit)))
+	return b.Bytes(), err
 }

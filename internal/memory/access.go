@@ -13,7 +13,7 @@ func (s *Space) ReadAt(p []byte, gpa GPA) error {
 	if r == nil || !r.Readable() {
 		return ErrRange
 	}
-	copy(p, r.shm.Bytes[gpa-r.Base:])
+	copy(p, r.host.Bytes[gpa-r.Base:])
 	return nil
 }
 
@@ -25,7 +25,7 @@ func (s *Space) WriteAt(p []byte, gpa GPA) error {
 		return ErrRange
 	}
 	off := uint64(gpa - r.Base)
-	copy(r.shm.Bytes[off:], p)
+	copy(r.host.Bytes[off:], p)
 	r.MarkDirtyRange(off, uint64(len(p)))
 	return nil
 }
@@ -42,7 +42,7 @@ func (s *Space) Slice(gpa GPA, n uint64) ([]byte, error) {
 	}
 	off := uint64(gpa - r.Base)
 	r.MarkDirtyRange(off, n)
-	return r.shm.Bytes[off : off+n : off+n], nil
+	return r.host.Bytes[off : off+n : off+n], nil
 }
 
 // ram returns the host address of an aligned access of size bytes to RAM.

@@ -55,7 +55,7 @@ type Region struct {
 	Size uint64 // a multiple of PageSize
 	Kind Kind
 
-	shm    *platform.SharedMemory
+	host   *platform.Memory
 	base   unsafe.Pointer
 	hidden atomic.Bool // a ROM in command mode: reads go to the bus too
 	dirty  dirtyLog
@@ -66,7 +66,7 @@ type Region struct {
 func (r *Region) Host() unsafe.Pointer { return r.base }
 
 // Bytes is the whole region. Concurrent guest access is not synchronized.
-func (r *Region) Bytes() []byte { return r.shm.Bytes }
+func (r *Region) Bytes() []byte { return r.host.Bytes }
 
 // Contains tells whether the n bytes from gpa lie in the region.
 func (r *Region) Contains(gpa GPA, n uint64) bool {
@@ -100,11 +100,11 @@ func (s *Space) Add(kind Kind, name string, base GPA, size uint64) (*Region, err
 			return nil, fmt.Errorf("memory region %s overlaps %s", name, r.Name)
 		}
 	}
-	shm, err := platform.NewSharedMemory(name, size)
+	host, err := platform.NewMemory(name, size)
 	if err != nil {
 		return nil, err
 	}
-	r := &Region{Name: name, Base: base, Size: size, Kind: kind, shm: shm, base: unsafe.Pointer(&shm.Bytes[0])}
+	r := &Region{Name: name, Base: base, Size: size, Kind: kind, host: host, base: unsafe.Pointer(&host.Bytes[0])}
 	r.dirty.init(size)
 	if kind == RAM {
 		s.regions = append([]*Region{r}, s.regions...)
@@ -131,7 +131,7 @@ func (s *Space) Find(gpa GPA, n uint64) *Region {
 func (s *Space) Close() error {
 	var errs []error
 	for _, r := range s.regions {
-		errs = append(errs, r.shm.Close())
+		errs = append(errs, r.host.Close())
 	}
 	s.regions = nil
 	return errors.Join(errs...)
@@ -141,9 +141,9 @@ func (s *Space) Close() error {
 // accesses it meanwhile.
 func (r *Region) Zero() error {
 	r.MarkDirtyRange(0, r.Size)
-	return r.shm.Discard(0, r.Size)
+	return r.host.Discard(0, r.Size)
 }
 
 // NextData finds the first run of bytes at or after off that may be other than
 // zero; start is Size if there is none. The machine is not running.
-func (r *Region) NextData(off uint64) (start, end uint64) { return r.shm.NextData(off) }
+func (r *Region) NextData(off uint64) (start, end uint64) { return r.host.NextData(off) }

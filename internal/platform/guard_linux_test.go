@@ -32,7 +32,7 @@ func rights(t *testing.T, lo, hi uintptr) (all []string) {
 // guest memory and of both mappings of code, and nothing is left after Close.
 func TestGuards(t *testing.T) {
 	const size = 1 << 16
-	ram, err := NewSharedMemory("ram", size)
+	ram, err := NewMemory("ram", size)
 	if err != nil {
 		t.Fatal(err)
 	}
