@@ -14,6 +14,7 @@ type CodeMemory struct {
 	Bytes []byte  // writable
 	Exec  uintptr // the address where the same memory is executable
 	exec  []byte
+	stale bool // the host may have fetched what was there before
 }
 
 // NewCodeMemory maps size bytes, a multiple of the host's page size.
@@ -47,7 +48,18 @@ func NewCodeMemory(name string, size int) (*CodeMemory, error) {
 // be executed.
 func (m *CodeMemory) Written(at, size int) {
 	if size > 0 {
+		m.stale = true
 		fetchable(uintptr(unsafe.Pointer(&m.Bytes[at])), m.Exec+uintptr(at), uintptr(size))
+	}
+}
+
+// Sync comes between Written and the execution of what was written, on the
+// goroutine that executes it. Whoever moves the goroutine to another processor
+// synchronizes that.
+func (m *CodeMemory) Sync() {
+	if m.stale {
+		m.stale = false
+		serialize()
 	}
 }
 

@@ -17,6 +17,11 @@ func TestCodeMemory(t *testing.T) {
 		t.Fatal(err)
 	}
 	copy(m.Bytes[100:], "generated")
+	m.Written(100, 9)
+	m.Sync()
+	if m.stale {
+		t.Error("still stale after Sync")
+	}
 	if got := unsafe.Slice((*byte)(unsafe.Pointer(&m.exec[100])), 9); !bytes.Equal(got, []byte("generated")) {
 		t.Errorf("the executable mapping holds %q", got)
 	}

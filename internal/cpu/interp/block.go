@@ -10,9 +10,11 @@ import (
 
 // Limits of the decode cache.
 const (
-	maxBlock      = 64       // instructions; bounds how late an interrupt is seen
+	// maxBlock is in instructions. A block goes on after a branch that is not
+	// taken: the longer it may be, the more often is the same code in several.
+	maxBlock      = 16
 	nearSize      = 1 << 14  // blocks that are found without a look at the map
-	maxCacheBytes = 24 << 20 // of one vCPU; all is forgotten when it is reached
+	maxCacheBytes = 96 << 20 // of one vCPU; all is forgotten when it is reached
 )
 
 // Ops of the executor's own, after those of the instruction set.
@@ -89,7 +91,7 @@ func cut[T any](pool *[]T, n int) []T {
 // decode fills b from memory. The bytes are copied first: other harts may
 // store to them meanwhile.
 func (v *VCPU) decode(b *block) {
-	if v.cacheBytes > maxCacheBytes {
+	if v.cacheBytes > v.cacheLimit {
 		v.forgetBlocks()
 	}
 	var raw [4 * maxBlock]byte
@@ -103,6 +105,7 @@ func (v *VCPU) decode(b *block) {
 		if !ok {
 			break
 		}
+		v.decoded[n] = d
 		code[n], more = v.lower(b, d, off)
 		code[n].n = uint8(n)
 		off += int(d.Len)

@@ -24,11 +24,15 @@ func newVCPU(t *testing.T, src string, o cputest.Options) (*cputest.Machine, *VC
 	return m, m.CPUs[0].(*VCPU)
 }
 
+// testCacheBytes takes less time to fill than maxCacheBytes.
+const testCacheBytes = 8 << 20
+
 // TestCacheBound: code without end does not fill the host's memory, and runs
 // right while the cache is emptied under it.
 func TestCacheBound(t *testing.T) {
 	const size = 4 << 20
 	m, v := newVCPU(t, "nop\n", cputest.Options{RAM: size})
+	v.cacheLimit = testCacheBytes
 	ram := m.RAM.Bytes()
 	// Blocks of two instructions: c.addi a0, 1; c.j .+2. The last jumps back.
 	for at := 0; at < size-8; at += 4 {
@@ -44,11 +48,11 @@ func TestCacheBound(t *testing.T) {
 	if want := uint64(64 * (2 * (size - 8) / 4 / 64) / 2); v.h.X[10] != want {
 		t.Errorf("a0 is %d, want %d", v.h.X[10], want)
 	}
-	if most < maxCacheBytes/2 {
+	if most < testCacheBytes/2 {
 		t.Errorf("the cache never held more than %d bytes: this test shows nothing", most)
 	}
-	if most > maxCacheBytes+maxCacheBytes/8 {
-		t.Errorf("the cache held %d bytes, its limit is %d", most, maxCacheBytes)
+	if most > testCacheBytes+testCacheBytes/8 {
+		t.Errorf("the cache held %d bytes, its limit is %d", most, testCacheBytes)
 	}
 	sum := 0
 	for _, b := range v.blocks {
@@ -83,14 +87,15 @@ sub:
 patch:	nop
 	ret
 `, cputest.Options{})
+	v.cacheLimit = testCacheBytes
 	most := 0
 	for range 200 {
 		run(t, v, 20_000)
 		most = max(most, v.cacheBytes)
 	}
 	v.h.PC = m.Sym("loop")
-	if most < maxCacheBytes/2 || most > maxCacheBytes+maxCacheBytes/8 {
-		t.Errorf("the cache held up to %d bytes, its limit is %d", most, maxCacheBytes)
+	if most < testCacheBytes/2 || most > testCacheBytes+testCacheBytes/8 {
+		t.Errorf("the cache held up to %d bytes, its limit is %d", most, testCacheBytes)
 	}
 	if d := int64(v.h.X[9]) - 2*int64(v.h.X[8]); d < -2 || d > 2 {
 		t.Errorf("%d rounds gave %d", v.h.X[9], v.h.X[8])

@@ -66,10 +66,12 @@ type VCPU struct {
 
 	blocks     map[memory.GPA]*block
 	cacheBytes int
+	cacheLimit int
 	pools      pools
-	nlinks     int   // of the block that is being decoded
-	part       block // the start of a block, where the budget ends in it
-	single     block // an instruction that is not in the cache
+	nlinks     int                  // of the block that is being decoded
+	decoded    [maxBlock]riscv.Inst // the same block
+	part       block                // the start of a block, where the budget ends in it
+	single     block                // an instruction that is not in the cache
 	singleRaw  [4]byte
 	singleCode [2]inst
 	partCode   [maxBlock + 1]inst
@@ -116,6 +118,7 @@ func (v *VCPU) Init(h *hart.Hart, cfg hart.Config) {
 	v.spaces = make(map[uint64]uint64)
 	v.nextSpace, v.gen, v.heat = 1, 1, never
 	v.codeOf = func(memory.GPA) unsafe.Pointer { return nil }
+	v.cacheLimit = maxCacheBytes
 	v.forgetBlocks()
 	h.Init(cfg, nil)
 	h.SetEngine(engine{v})

@@ -137,11 +137,7 @@ func (v *VCPU) Decode(gpa memory.GPA, host unsafe.Pointer) *Block {
 	if b.first.op == opAcross {
 		return nil
 	}
-	for off := 0; off < len(b.raw); {
-		d, _ := decodeAt(b.raw[off:])
-		b.Insts = append(b.Insts, d)
-		off += int(d.Len)
-	}
+	b.Insts = append(b.Insts, v.decoded[:b.need]...)
 	return b
 }
 

@@ -79,9 +79,23 @@ func (p *codePage) add(b *block) {
 	p.blocks[b.start] = b
 	p.CodeTable[b.start/2] = b.offset
 	p.list = append(p.list, b)
-	at := int(b.start)
-	p.lo, p.hi = min(p.lo, at), max(p.hi, at+len(b.Raw()))
-	p.snapshot()
+	raw, at := b.Raw(), int(b.start)
+	end := at + len(raw)
+	if p.hi == 0 {
+		p.lo, p.hi = at, at
+	}
+	mem := unsafe.Slice((*byte)(p.host), memory.PageSize)
+	if at < p.lo {
+		copy(p.copy[at:p.lo], mem[at:])
+		p.lo = at
+	}
+	if end > p.hi {
+		copy(p.copy[p.hi:end], mem[p.hi:])
+		p.hi = end
+	}
+	if !bytes.Equal(raw, p.copy[at:end]) {
+		p.snapshot()
+	}
 }
 
 // snapshot takes the blocks as they were translated, whatever memory says by

@@ -50,6 +50,7 @@ func (v *VCPU) native(b *block) (end bool) {
 	resume:
 		v.readyFloat()
 		v.freshSites()
+		v.code.mem.Sync()
 		enter(v.code.enterRoutine(), v.base, code)
 		if v.fpUsed != 0 {
 			h.FFlags |= guestFlags(v.fpStatus)

@@ -41,7 +41,7 @@ const (
 	// threshold is how often a block is interpreted first.
 	threshold = 24
 
-	defaultCodeBytes = 32 << 20
+	defaultCodeBytes = 128 << 20
 )
 
 // VCPU translates one hart's code.

@@ -1,0 +1,6 @@
+//go:build linux && !amd64
+
+package platform
+
+// serialize has nothing to do: fetchable has done it.
+func serialize() {}
