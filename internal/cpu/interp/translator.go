@@ -69,6 +69,10 @@ func (v *VCPU) Hot() (memory.GPA, unsafe.Pointer) { return v.hot.gpa, v.hot.host
 // Keep makes the interpreter keep the block that it has found hot.
 func (v *VCPU) Keep() { v.hot.heat = never }
 
+// Defer makes that block hot again after some more passes, the next of which is
+// the interpreter's.
+func (v *VCPU) Defer() { v.hot.heat = max(v.heat, 1) }
+
 // DataEpochs count when translations for loads and stores were withdrawn, of
 // contexts of kind U and of kinds M and S. A translation that was found in a
 // context of such a kind holds, for code of that privilege, until the count

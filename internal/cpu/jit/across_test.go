@@ -51,7 +51,7 @@ second:	.half 0x0015
 		t.Errorf("a0 is %d after %d rounds, want %d", x[10], x[11], sum)
 	}
 	// One of the two is translated and the other one interpreted.
-	if cold := v.stats.Cold; cold > x[11]/2+1000 {
+	if cold := v.stats.Cold; cold > x[11]*3/5+1000 {
 		t.Errorf("%d times the interpreter took over in %d rounds", cold, x[11])
 	}
 }

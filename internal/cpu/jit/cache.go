@@ -141,6 +141,10 @@ type block struct {
 	links  []abi.Link // Patch is an offset in the code memory
 	taken  []bool     // which links have been followed
 
+	// across is set for an instruction that lies in two pages. It is left to the
+	// interpreter where the second page is another.
+	across bool
+
 	samples int     // slices that ended here
 	region  *region // of which it is the header
 	inside  *region // whose links these are; the block is none itself
@@ -159,10 +163,6 @@ func (c *cache) add(b *block, made abi.Code) uintptr {
 	c.blocks = append(c.blocks, b)
 	return c.mem.Exec + uintptr(at)
 }
-
-// across tells whether b is an instruction that lies in two pages. It is left
-// to the interpreter, which keeps it, where the second page is another.
-func (b *block) across() bool { return int(b.start)+int(b.Insts[0].Len) > memory.PageSize }
 
 func (c *cache) init(mem *platform.CodeMemory, in *interp.VCPU, priv *hart.Priv) {
 	c.mem, c.in, c.priv = mem, in, priv

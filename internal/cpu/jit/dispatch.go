@@ -20,11 +20,12 @@ func (v *VCPU) run() {
 	for v.in.Interpret() {
 		gpa, host := v.in.Hot()
 		b := v.blockAt(gpa, host)
-		if b == nil || b.across() {
+		switch {
+		case b == nil:
 			v.in.Keep()
-		}
-		if b == nil {
 			continue
+		case b.across:
+			v.in.Defer()
 		}
 		if v.native(b) {
 			return
@@ -205,13 +206,14 @@ func (v *VCPU) blockAt(gpa memory.GPA, host unsafe.Pointer) *block {
 		}
 	}
 	src := v.in.Decode(gpa, host)
-	if src == nil && hasAcross {
+	across := src == nil
+	if across && hasAcross {
 		src = v.in.DecodeAcross(gpa, host)
 	}
 	if src == nil {
 		return nil
 	}
-	b := &block{Block: src, start: uint16(gpa & pageMask), count: int64(len(src.Insts))}
+	b := &block{Block: src, start: uint16(gpa & pageMask), count: int64(len(src.Insts)), across: across}
 	lower.Block(int32(b.start), src.Insts, &v.block)
 	made := v.emit.Emit(&v.block, v.code.end, len(v.code.blocks))
 	if v.code.end+len(made.Bytes) > len(v.code.mem.Bytes) || len(v.code.blocks)+1 >= abi.MaxBlocks {

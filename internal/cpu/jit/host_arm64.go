@@ -58,7 +58,7 @@ func patchLink(code []byte, distance int64) {
 }
 
 // hasAcross: see host_amd64.go.
-const hasAcross = false
+const hasAcross = true
 
 // hasRegions: this host's back end makes blocks only.
 const hasRegions = false

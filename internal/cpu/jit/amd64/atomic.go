@@ -87,7 +87,16 @@ func (e *Emitter) storeConditional(in *ir.Inst) {
 	e.get(RAX, in.A)
 	slow := []int{e.translate(e.l.Stores, in.Size)}
 	e.aluMR(aluCmp, true, at(state, e.l.ResHost), RAX)
+	held := e.jcc(ccE)
+	// Kernels drop what reservation there may be by an SC, when there is none.
+	e.rm(op{code: 0x80}, Reg(aluCmp), at(state, e.l.ResValid))
+	e.byte(0)
 	slow = append(slow, e.jcc(ccNE))
+	d := e.dst(in.Dst)
+	e.movRI(d, 1)
+	e.put(in.Dst, d)
+	failed := e.jmp()
+	e.here(held)
 	e.rm(op{code: 0x80}, Reg(aluCmp), at(state, e.l.ResSize))
 	e.byte(in.Size)
 	slow = append(slow, e.jcc(ccNE))
@@ -98,9 +107,9 @@ func (e *Emitter) storeConditional(in *ir.Inst) {
 	e.movMI(true, at(state, e.l.ResHost), 0)
 	e.cmpxchg(w)
 	e.setcc(ccNE, RAX)
-	d := e.dst(in.Dst)
 	e.zeroExtend8(d, RAX)
 	e.put(in.Dst, d)
+	e.here(failed)
 	e.slow(slow...)
 }
 

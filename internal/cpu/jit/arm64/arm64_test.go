@@ -12,6 +12,7 @@ import (
 	"golang.org/x/arch/arm64/arm64asm"
 
 	"doppel/internal/cpu/jit/ir"
+	"doppel/internal/riscv"
 )
 
 // decode disassembles all of a's code.
@@ -121,6 +122,8 @@ func TestForms(t *testing.T) {
 		{"cbz x3, .+0x4", func(a *asm) { a.here(a.cbz(true, X3)) }},
 		{"tbz w3, #3, .+0x4", func(a *asm) { a.here(a.tbz(X3, 3)) }},
 		{"bl .+0xfffffffffffffff0", func(a *asm) { a.patch(a.bl(), -16) }},
+		{"tbnz w3, #3, .+0x4", func(a *asm) { a.here(a.tbnz(X3, 3)) }},
+		{"tst w3, #0x6000", func(a *asm) { a.tstI(false, X3, 0x6000) }},
 		{"br x3", func(a *asm) { a.br(X3) }},
 		{"ret", func(a *asm) { a.ret() }},
 		{"ldaxr x3, [x4]", func(a *asm) { a.ldaxr(true, X3, X4) }},
@@ -362,6 +365,10 @@ func sample() []ir.Inst {
 					case ir.FToX, ir.FToI, ir.FToU, ir.FEq, ir.FLt, ir.FLe:
 						in.Dst &= 31
 					}
+					if ir.CSRSwap <= o && o <= ir.CSRClear {
+						csrs := []riscv.CSR{riscv.CSRSstatus, riscv.CSRSscratch, riscv.CSRSepc, riscv.CSRStvec, riscv.CSRSatp, riscv.CSRMscratch}
+						in.Target, in.Imm = int32(csrs[i]), in.Imm&int64(i)
+					}
 					all = append(all, in)
 					in.A = in.Dst&31 | in.A&32
 					all = append(all, in)
@@ -389,9 +396,14 @@ func testDecodes(t *testing.T, far int32, atomic bool) {
 		FetchEntries: 4096, FetchContext: far + 8, CodeBase: far + 16, Left: far + 24, Base: far + 32, PC: far + 40, Resume: far + 48,
 		ID: far + 56, Reason: far + 60, FPOn: far + 64, FPUsed: far + 68, FPStatus: far + 72, FPClean: far + 76,
 		FPMoves: far + 80, FRM: far + 84, ResHost: far + 88, ResValue: far + 96, ResValid: far + 104, ResSize: far + 105}
-	l.System.FPIf = far + 108
+	y := &l.System
+	for i, at := range []*int32{&y.Priv, &y.Mstatus, &y.Mie, &y.Mip, &y.Stvec, &y.Sscratch, &y.Sepc, &y.Scause, &y.Stval, &y.Satp, &y.Attention,
+		&y.Lines, &y.TimerPending, &y.Contexts, &y.JumpKey, &y.SeenPriv, &y.SeenStatus, &y.FPReady, &y.Direct, &y.Limit, &y.FPIf} {
+		*at = far + 112 + 8*int32(i)
+	}
 	r := NewRoutines(l, atomic)
-	routines := map[int]bool{r.Enter: true, r.slow: true, r.link: true, r.look: true, r.short: true}
+	routines := map[int]bool{r.Enter: true, r.slow: true, r.link: true, r.look: true, r.short: true,
+		r.across: true, r.status: true, r.call: true, r.sret: true}
 	e := NewEmitter(l, r)
 	const at = 0x1000
 	for _, in := range sample() {
@@ -446,8 +458,10 @@ func testDecodes(t *testing.T, far int32, atomic bool) {
 			}
 			d := int32(off)
 			inState := base == state && (d >= l.X && d < l.X+256 || d >= l.F && d < l.F+256 || slices.Contains([]int32{
-				l.FPUsed, l.FPOn, l.FPClean, l.FFlags, l.FRM, l.ResHost, l.ResValue, l.ResValid, l.ResSize, l.System.FPIf}, d))
-			if !inState && operand != "[x3]" {
+				l.FPUsed, l.FPOn, l.FPClean, l.FFlags, l.FRM, l.ResHost, l.ResValue, l.ResValid, l.ResSize,
+				y.FPIf, y.Mstatus, y.Stvec, y.Sscratch, y.Sepc}, d))
+			line := strings.HasPrefix(text, "stp xzr, xzr, [x3") && d >= 0 && d < 64
+			if !inState && operand != "[x3]" && !line {
 				t.Errorf("%v: writes by %v", in, text)
 			}
 		}

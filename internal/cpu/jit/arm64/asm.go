@@ -79,6 +79,7 @@ const (
 	opSub  = 0x4b000000
 	opSubs = 0x6b000000
 	opAnd  = 0x0a000000
+	opAnds = 0x6a000000
 	opBic  = 0x0a200000
 	opOrr  = 0x2a000000
 	opOrn  = 0x2a200000
@@ -233,6 +234,15 @@ func (a *asm) logicalI(o uint32, w bool, d, n Reg, v int64, scratch Reg) {
 	a.rrr(o, w, d, n, scratch)
 }
 
+// tstI sets the flags of n & v, which must be a bitmask.
+func (a *asm) tstI(w bool, n Reg, v int64) {
+	f, ok := bitmask(uint64(v), w)
+	if !ok {
+		panic(fmt.Sprintf("BUG: tst of %#x", v))
+	}
+	a.inst(0x72000000|f, w, ZR, n)
+}
+
 // bitfield moves; first and last are the fields immr and imms.
 func (a *asm) bitfield(code uint32, w bool, d, n Reg, first, last uint8) {
 	if w {
@@ -328,12 +338,15 @@ func (a *asm) branch(code uint32) int {
 	return a.pos() - 4
 }
 
-func (a *asm) b() int                      { return a.branch(codeB) }
-func (a *asm) bl() int                     { return a.branch(codeBL) }
-func (a *asm) bc(c cond) int               { return a.branch(codeBC | uint32(c)) }
-func (a *asm) cbz(w bool, r Reg) int       { a.inst(codeCBZ, w, r, 0); return a.pos() - 4 }
-func (a *asm) cbnz(w bool, r Reg) int      { a.inst(codeCBZ|1<<24, w, r, 0); return a.pos() - 4 }
-func (a *asm) tbz(r Reg, bit uint8) int    { return a.branch(codeTBZ | uint32(bit)<<19 | uint32(r)) } // bit < 32
+func (a *asm) b() int                   { return a.branch(codeB) }
+func (a *asm) bl() int                  { return a.branch(codeBL) }
+func (a *asm) bc(c cond) int            { return a.branch(codeBC | uint32(c)) }
+func (a *asm) cbz(w bool, r Reg) int    { a.inst(codeCBZ, w, r, 0); return a.pos() - 4 }
+func (a *asm) cbnz(w bool, r Reg) int   { a.inst(codeCBZ|1<<24, w, r, 0); return a.pos() - 4 }
+func (a *asm) tbz(r Reg, bit uint8) int { return a.branch(codeTBZ | uint32(bit)<<19 | uint32(r)) } // bit < 32
+func (a *asm) tbnz(r Reg, bit uint8) int {
+	return a.branch(codeTBZ | 1<<24 | uint32(bit)<<19 | uint32(r))
+}
 func (a *asm) br(r Reg)                    { a.inst(0xd61f0000, false, 0, r) }
 func (a *asm) ret()                        { a.inst(0xd65f0000, false, 0, LR) }
 func (a *asm) b2(target int)               { a.patch(a.b(), target) }

@@ -35,7 +35,11 @@ type Routines struct {
 	link   int
 	look   int
 	short  int
+	across int // leaves before the instruction at X0
 	atomic bool
+
+	// system.go
+	status, call, sret int
 }
 
 const (
@@ -118,6 +122,9 @@ func NewRoutines(l *Layout, atomic bool) *Routines {
 	r.short = a.pos()
 	field(store64, X0, l.PC)
 	exit(abi.ExitBudget)
+	r.across = a.pos()
+	field(store64, X0, l.PC)
+	exit(abi.ExitAcross)
 
 	a.here(tail...)
 	field(store32, X2, l.Reason)
@@ -132,6 +139,14 @@ func NewRoutines(l *Layout, atomic bool) *Routines {
 	a.here(plain)
 	a.put32(0xf9400000 | saved/8<<10 | 31<<5 | uint32(LR)) // ldr x30, [sp, #saved]
 	a.ret()
+
+	p := privileged{asm: &a, l: l, look: r.look}
+	r.status = a.pos()
+	p.status()
+	r.call = a.pos()
+	p.call()
+	r.sret = a.pos()
+	p.sret()
 	r.Bytes = a.buf
 	return r
 }
@@ -248,25 +263,33 @@ func (e *Emitter) goTo(target int32) {
 }
 
 // lookup goes on at the virtual address in X0.
-func (e *Emitter) lookup() {
-	e.ubfx(true, X1, X0, 12, log2(e.l.FetchEntries))
-	e.addI(true, X2, state, int64(e.l.Fetches), LR)
-	e.shifted(opAdd, true, X1, X2, X1, lsl, 5)
-	e.logicalI(opAnd, true, page, X0, ^int64(0xfff), X2)
-	e.field(load64, X3, e.l.FetchContext)
-	e.rrr(opOrr, true, X3, X3, page)
-	e.access(load64, X2, X1, 0, LR)
-	e.cmp(true, X2, X3)
-	miss := e.bc(ne)
-	e.access(load64, X1, X1, 24, LR)
-	e.ubfx(true, X2, X0, 0, 12)
-	e.shifted(opAdd, true, X1, X1, X2, lsl, 1)
-	e.access(load32, X1, X1, 0, LR)
-	e.field(load64, X2, e.l.CodeBase)
-	e.rrr(opAdd, true, X1, X1, X2)
-	e.br(X1)
-	e.here(miss)
-	e.leave(e.r.look)
+func (e *Emitter) lookup() { e.asm.lookup(e.l, e.r.look-e.at) }
+
+func (a *asm) lookup(l *Layout, look int) {
+	a.logicalI(opAnd, true, page, X0, ^int64(0xfff), X2)
+	miss := a.fetchEntry(l, page)
+	a.access(load64, X1, X1, 24, LR)
+	a.ubfx(true, X2, X0, 0, 12)
+	a.shifted(opAdd, true, X1, X1, X2, lsl, 1)
+	a.access(load32, X1, X1, 0, LR)
+	a.access(load64, X2, state, l.CodeBase, LR)
+	a.rrr(opAdd, true, X1, X1, X2)
+	a.br(X1)
+	a.here(miss)
+	a.b2(look)
+}
+
+// fetchEntry makes X1 point to the entry of the TLB for fetches where a page
+// is. It returns the branch for pages that are not in it.
+func (a *asm) fetchEntry(l *Layout, page Reg) (miss int) {
+	a.ubfx(true, X1, page, 12, log2(l.FetchEntries))
+	a.addI(true, X2, state, int64(l.Fetches), LR)
+	a.shifted(opAdd, true, X1, X2, X1, lsl, 5)
+	a.access(load64, X3, state, l.FetchContext, LR)
+	a.rrr(opOrr, true, X3, X3, page)
+	a.access(load64, X2, X1, 0, LR)
+	a.cmp(true, X2, X3)
+	return a.bc(ne)
 }
 
 func log2(n int32) (k uint8) {

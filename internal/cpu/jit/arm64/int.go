@@ -132,7 +132,7 @@ func (e *Emitter) one(in *ir.Inst) {
 		e.lookup()
 		return
 	default:
-		if !e.float(in) {
+		if !e.float(in) && !e.system(in) {
 			e.callSlow(in.Index)
 		}
 		return
