@@ -42,7 +42,8 @@ type Config struct {
 	Console device.Terminal
 
 	// Engine is "interp", the interpreter, "jit", the binary translator, or
-	// "auto" (or empty): the translator where the host allows it.
+	// "auto" (or empty): the translator where the host allows it. "jit,check"
+	// runs both in lock step and stops with an error where they differ.
 	Engine string
 	// JITDump is a file to which the translator writes all that it makes, for
 	// its developers.

@@ -55,7 +55,7 @@ func TestBadConfig(t *testing.T) {
 		"many disks":        {Config{Firmware: text, Net: "user", Disks: make([]Disk, 7)}, "Disks", "at most 6"},
 		"network":           {Config{Net: "bridge"}, "Net", "user or none"},
 		"publish alone":     {Config{Publish: []Publish{{Host: 1, Guest: 2}}}, "Publish", "user network"},
-		"engine":            {Config{Engine: "warp"}, "Engine", "auto, interp or jit"},
+		"engine":            {Config{Engine: "warp"}, "Engine", "auto, interp, jit or jit,check"},
 		"memory":            {Config{Memory: 1 << 20}, "Memory", "4 MiB"},
 		"bare alone":        {Config{Firmware: "none"}, "Kernel", "needed"},
 	} {

@@ -77,7 +77,7 @@ to the test finisher is passed on.`,
 	fl.BoolVar(&f.ephemeral, "ephemeral", false, "leave the image's own disk untouched: writes end with the machine")
 	fl.StringVar(&f.net, "net", "user", "network: `user|none`")
 	fl.StringArrayVar(&f.publish, "publish", nil, "forward a host port: `[ADDR:]HOST:GUEST[/udp]`; may be repeated")
-	fl.StringVar(&f.engine, "engine", "auto", "processor: `auto|interp|jit`; auto is jit, the binary translator, where the host allows it")
+	fl.StringVar(&f.engine, "engine", "auto", "processor: `auto|interp|jit|jit,check`; the last compares translator and interpreter")
 	fl.StringVar(&f.jitDump, "jit-dump", "", "write all that the translator makes to `FILE`: guest code, IR by pass, host code")
 	fl.BoolVar(&f.perfMap, "perf-map", false, "name generated code in /tmp/perf-PID.map, for Linux's perf")
 	fl.StringVar(&f.console, "console", "stdio", "console: `stdio|pty|unix:PATH|none`")

@@ -47,8 +47,10 @@ func (m *Machine) build() (err error) {
 }
 
 func (m *Machine) buildHarts() error {
+	checkers := m.checkers()
 	for i := range m.cfg.CPUs {
-		c, h, fallback, err := newEngine(m.cfg.Engine, hart.Config{ID: i, Memory: m.mem, Clock: m.clock, Entropy: m.entropy, Supervisor: m.plan.supervisor}, m.cfg.JIT)
+		cfg := hart.Config{ID: i, Memory: m.mem, Clock: m.clock, Entropy: m.entropy, Supervisor: m.plan.supervisor}
+		c, h, fallback, err := newEngine(m.cfg.Engine, cfg, m.cfg.JIT, checkers)
 		if err != nil {
 			return fmt.Errorf("engine %s: %w", m.cfg.Engine, err)
 		}

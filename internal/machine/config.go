@@ -42,7 +42,7 @@ type Flash struct {
 type Config struct {
 	Memory uint64 // bytes of RAM
 	CPUs   int
-	Engine string // "interp", "jit" or "auto"
+	Engine string // "interp", "jit", "jit,check" or "auto"
 	JIT    jit.Options
 
 	Kernel   File // nil Data: none
@@ -87,8 +87,8 @@ func (c *Config) validate() error {
 		return bad("Memory", c.Memory, "must be %d MiB to %d GiB", MinMemory>>20, uint64(MaxMemory)>>30)
 	case c.Memory%memory.PageSize != 0:
 		return bad("Memory", c.Memory, "must be a multiple of 4 KiB")
-	case c.Engine != "" && c.Engine != "auto" && c.Engine != "interp" && c.Engine != "jit":
-		return bad("Engine", c.Engine, "must be auto, interp or jit")
+	case c.Engine != "" && c.Engine != "auto" && c.Engine != "interp" && c.Engine != "jit" && c.Engine != engineCheck:
+		return bad("Engine", c.Engine, "must be auto, interp, jit or jit,check")
 	case len(c.Virtio) > board.VirtioSlots:
 		return bad("Virtio", len(c.Virtio), "the board has room for %d virtio devices", board.VirtioSlots)
 	case c.Bare && c.Firmware.Data != nil:

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"doppel/internal/cpu"
+	"doppel/internal/cpu/check"
 	"doppel/internal/cpu/interp"
 	"doppel/internal/cpu/jit"
 	"doppel/internal/riscv/hart"
@@ -11,7 +12,14 @@ import (
 
 // newEngine makes the vCPU for a hart. Auto is the translator, or the
 // interpreter on hosts where there is none: fallback then says why.
-func newEngine(name string, cfg hart.Config, o jit.Options) (c cpu.VCPU, h *hart.Hart, fallback, err error) {
+func newEngine(name string, cfg hart.Config, o jit.Options, g *check.Group) (c cpu.VCPU, h *hart.Hart, fallback, err error) {
+	if name == engineCheck {
+		v, err := g.NewVCPU(cfg)
+		if err != nil {
+			return nil, nil, nil, err
+		}
+		return v, v.Hart(), nil, nil
+	}
 	if name != "interp" {
 		c, h, err := newTranslator(cfg, o)
 		switch {

@@ -16,19 +16,24 @@ func (l *dirtyLog) init(size uint64) {
 
 // MarkDirty records a store to the page that holds off.
 func (r *Region) MarkDirty(off uint64) {
-	if r.dirty.on.Load() {
+	r.dirty.mark(off)
+	r.viewed.mark(off)
+}
+
+func (l *dirtyLog) mark(off uint64) {
+	if l.on.Load() {
 		page := off >> PageShift
-		r.dirty.bits[page/64].Or(1 << (page % 64))
+		l.bits[page/64].Or(1 << (page % 64))
 	}
 }
 
 // MarkDirtyRange records a store to the n bytes from off.
 func (r *Region) MarkDirtyRange(off, n uint64) {
-	if n == 0 || !r.dirty.on.Load() {
+	if n == 0 || !r.dirty.on.Load() && !r.viewed.on.Load() {
 		return
 	}
 	for page := off >> PageShift; page <= (off+n-1)>>PageShift; page++ {
-		r.dirty.bits[page/64].Or(1 << (page % 64))
+		r.MarkDirty(page << PageShift)
 	}
 }
 

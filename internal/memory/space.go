@@ -59,6 +59,7 @@ type Region struct {
 	base   unsafe.Pointer
 	hidden atomic.Bool // a ROM in command mode: reads go to the bus too
 	dirty  dirtyLog
+	viewed dirtyLog // for Views
 }
 
 // Host returns the host address of the region's first byte. It is valid until

@@ -59,3 +59,11 @@ func TestDumpDiskFull(t *testing.T) {
 	s.wait(1, soon)
 	sentence(t, s.args, s.stderr(), "dump", "/dev/full", "no space left", "not complete")
 }
+
+// The guest inside the program does all that it can while the translator is
+// compared with the interpreter.
+func TestChecked(t *testing.T) {
+	t.Parallel()
+	needsTranslator(t)
+	embedded(t, "jit,check")
+}

@@ -253,6 +253,12 @@ func (v *VCPU) flushTLB(f hart.Fence) {
 	v.setContext()
 }
 
+// ForgetStores forgets the translations of stores, so that the next store to
+// each page marks it in the dirty log.
+func (v *VCPU) ForgetStores() {
+	v.stores = [tlbSize]tlbEntry{}
+}
+
 func (v *VCPU) flushPage(va uint64) {
 	page := va >> memory.PageShift
 	if e := &v.loads[page%tlbSize]; e.tag>>memory.PageShift == page {

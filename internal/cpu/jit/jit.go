@@ -195,6 +195,7 @@ func (v *VCPU) SetInterrupt(line uint, asserted bool) { v.in.SetInterrupt(line, 
 func (v *VCPU) Runnable() bool                        { return v.in.Runnable() }
 func (v *VCPU) OnWake(fn func())                      { v.in.OnWake(fn) }
 func (v *VCPU) FlushTLB()                             { v.in.FlushTLB() }
+func (v *VCPU) ForgetStores()                         { v.in.ForgetStores() }
 func (v *VCPU) Instructions() uint64                  { return v.in.Instructions() }
 func (v *VCPU) StateName() string                     { return v.in.StateName() }
 func (v *VCPU) StateVersion() uint32                  { return v.in.StateVersion() }
