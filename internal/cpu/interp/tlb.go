@@ -257,6 +257,7 @@ func (v *VCPU) flushTLB(f hart.Fence) {
 // each page marks it in the dirty log.
 func (v *VCPU) ForgetStores() {
 	v.stores = [tlbSize]tlbEntry{}
+	v.forgetData()
 }
 
 func (v *VCPU) flushPage(va uint64) {
