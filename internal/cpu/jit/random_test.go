@@ -56,6 +56,9 @@ func floatValue(r *rand.Rand) uint64 {
 const dataAt = cputest.Base + 0xff80
 
 func isInline(raw uint32) bool {
+	if !hasRegions {
+		return true
+	}
 	var b ir.Block
 	lower.Block(0, []riscv.Inst{riscv.Decode(raw)}, &b)
 	return regionOp(&b.Insts[0])
