@@ -32,7 +32,7 @@ func TestTranslator(t *testing.T) {
 		run       string
 		cpu       string // an Armv8.0 that has no atomic instructions, or the host's best
 	}{
-		{"Engine", "internal/cpu/jit", "^(TestLayout|TestRandomBlocks|TestEngineChange|TestSystem|TestFPOff|TestAcross)", "max"},
+		{"Engine", "internal/cpu/jit", "^(TestLayout|TestRandomBlocks|TestEngineChange|TestSystem|TestFPOff|TestAcross|TestRandomLoops|TestOverlappingBlocks)", "max"},
 		{"Contract", "internal/cpu/jit", "^TestContract$/^Squeezed$", "max"},
 		{"Baseline", "internal/cpu/jit", "^TestContract$/^Eager$/^(Atomics|Reservations|Parallel(AMO|LRSC|CAS|Fence))$", "cortex-a53"},
 		{"BaselineBlocks", "internal/cpu/jit", "^TestRandomBlocks$", "cortex-a53"},
