@@ -63,7 +63,7 @@ func (v *VCPU) translateFetch(va uint64) (m hart.Mapping, r *memory.Region, caus
 func (v *VCPU) keepFetch(e *fetchEntry, va uint64, m *hart.Mapping, r *memory.Region) {
 	v.mayShare(m, v.fetchCtx)
 	gpa := m.GPA &^ pageMask
-	*e = fetchEntry{va&^pageMask | v.fetchCtx, unsafe.Add(r.Host(), uint64(gpa-r.Base)), gpa, v.codeOf(gpa)}
+	*e = fetchEntry{va&^pageMask | v.fetchCtx, unsafe.Add(r.Host(), uint64(gpa-r.Base)), gpa, v.codeOf(gpa, va)}
 	v.noteSuperpage(*m, v.fetchCtx)
 }
 

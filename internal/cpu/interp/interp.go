@@ -50,7 +50,9 @@ type VCPU struct {
 	heat int64 // of a new block
 	hot  *block
 	// codeOf gives what a translator has for a page of code.
-	codeOf func(memory.GPA) unsafe.Pointer
+	codeOf    func(gpa memory.GPA, va uint64) unsafe.Pointer
+	codePages map[uint64]struct{} // virtual pages that a translator relies on
+	codeEpoch uint64              // see CodeEpoch
 
 	exit    cpu.Exit
 	pending pending
@@ -117,7 +119,8 @@ func (v *VCPU) Init(h *hart.Hart, cfg hart.Config) {
 	v.h, v.mem = h, cfg.Memory
 	v.spaces = make(map[uint64]uint64)
 	v.nextSpace, v.gen, v.heat = 1, 1, never
-	v.codeOf = func(memory.GPA) unsafe.Pointer { return nil }
+	v.codeOf = func(memory.GPA, uint64) unsafe.Pointer { return nil }
+	v.codePages = make(map[uint64]struct{})
 	v.cacheLimit = maxCacheBytes
 	v.forgetBlocks()
 	h.Init(cfg, nil)

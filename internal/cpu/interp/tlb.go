@@ -197,6 +197,12 @@ func (v *VCPU) mayShare(m *hart.Mapping, ctx uint64) {
 	v.flushTLB(hart.Fence{})
 }
 
+// forgetCode tells a translator that it cannot rely on where code is.
+func (v *VCPU) forgetCode() {
+	v.codeEpoch++
+	clear(v.codePages)
+}
+
 // forgetJumps makes all entries of v.jumps void.
 func (v *VCPU) forgetJumps() {
 	v.epoch++
@@ -215,6 +221,7 @@ func (v *VCPU) space(satp uint64) uint64 {
 		v.fetches = [fetchTLBSize]fetchEntry{}
 		v.forgetJumps()
 		v.forgetData()
+		v.forgetCode()
 		clear(v.spaces)
 		v.nextSpace = 1
 	}
@@ -273,6 +280,9 @@ func (v *VCPU) flushPage(va uint64) {
 	}
 	if v.jumpPages.has(va) {
 		v.forgetJumps()
+	}
+	if _, ok := v.codePages[page]; ok {
+		v.forgetCode()
 	}
 }
 

@@ -87,8 +87,20 @@ const (
 )
 
 // SetCodeOf sets what tells what the translator has for the page that an
-// address is in; Code finds it by virtual address.
-func (v *VCPU) SetCodeOf(f func(memory.GPA) unsafe.Pointer) { v.codeOf = f }
+// address is in, which is mapped where va is; Code finds it by virtual address.
+func (v *VCPU) SetCodeOf(f func(gpa memory.GPA, va uint64) unsafe.Pointer) { v.codeOf = f }
+
+// FetchContext is the address space and privilege of fetches. What code is in
+// its pages does not change, but for those that CodeEpoch tells of.
+func (v *VCPU) FetchContext() uint64 { return v.fetchCtx }
+
+// RelyOn says that the translator relies on where the page of va is, until
+// CodeEpoch changes.
+func (v *VCPU) RelyOn(va uint64) { v.codePages[va>>memory.PageShift] = struct{}{} }
+
+// CodeEpoch counts when the place of a page was withdrawn that the translator
+// relied on, or the numbers of contexts began anew.
+func (v *VCPU) CodeEpoch() uint64 { return v.codeEpoch }
 
 // ForgetCode makes code what there is for all pages.
 func (v *VCPU) ForgetCode(code unsafe.Pointer) {

@@ -67,6 +67,11 @@ type codePage struct {
 
 	// The page from lo to hi, where its blocks are, as it was when the last one
 	// was made: one comparison serves for all of them.
+	at      map[uint64]uint64 // where it is mapped in contexts of fetches
+	aliased bool              // in two places of one
+	farIn   []farRef          // that lead here
+	farOut  []farRef          // that lead elsewhere
+
 	lo, hi int
 	mixed  bool // the copy is not what all blocks were
 	host   unsafe.Pointer
@@ -140,6 +145,7 @@ type block struct {
 	page   *codePage
 	links  []abi.Link // Patch is an offset in the code memory
 	taken  []bool     // which links have been followed
+	far    []farLink  // for each link, if it is to another page
 
 	// across is set for an instruction that lies in two pages. It is left to the
 	// interpreter where the second page is another.
@@ -157,8 +163,10 @@ func (c *cache) add(b *block, made abi.Code) uintptr {
 	b.links = append(b.links, made.Links...)
 	for i := range b.links {
 		b.links[i].Patch += at
+		b.links[i].Context += at
+		b.links[i].Stub += at
 	}
-	b.taken = make([]bool, len(b.links))
+	b.taken, b.far = make([]bool, len(b.links)), make([]farLink, len(b.links))
 	c.end = (at + len(made.Bytes) + 15) &^ 15
 	c.blocks = append(c.blocks, b)
 	return c.mem.Exec + uintptr(at)
@@ -170,7 +178,7 @@ func (c *cache) init(mem *platform.CodeMemory, in *interp.VCPU, priv *hart.Priv)
 	for i := range c.none.CodeTable {
 		c.none.CodeTable[i] = uint32(routines.Look())
 	}
-	c.none.page = &codePage{}
+	c.none.page = &codePage{generation: ^uint64(0)}
 	c.forget()
 }
 
@@ -191,7 +199,7 @@ func (c *cache) newPage(gpa memory.GPA, host unsafe.Pointer, generation uint64) 
 		t, c.free = c.free[n-1], c.free[:n-1]
 	}
 	t.CodeTable = c.none.CodeTable
-	t.page = &codePage{codeTable: t, generation: generation, blocks: make(map[uint16]*block), gpa: gpa, key: c.key(gpa),
+	t.page = &codePage{codeTable: t, generation: generation, blocks: make(map[uint16]*block), at: make(map[uint64]uint64), gpa: gpa, key: c.key(gpa),
 		lo: memory.PageSize, host: unsafe.Add(host, -int(gpa&pageMask))}
 	c.pages[t.page.key] = t.page
 	c.active = append(c.active, t.page)
@@ -201,6 +209,7 @@ func (c *cache) newPage(gpa memory.GPA, host unsafe.Pointer, generation uint64) 
 // advance begins a generation.
 func (c *cache) advance(generation uint64, s *Stats) {
 	if len(c.active) > maxActive {
+		c.unlinkAll()
 		c.active = c.active[:0]
 		c.in.ForgetCode(unsafe.Pointer(&c.none))
 		return
@@ -221,6 +230,7 @@ func (c *cache) advance(generation uint64, s *Stats) {
 // drop forgets a page whose code has changed.
 func (c *cache) drop(p *codePage, s *Stats) {
 	c.trace.dropped(p)
+	c.unlinkPage(p)
 	delete(c.pages, p.key)
 	c.in.ReplaceCode(unsafe.Pointer(p.codeTable), unsafe.Pointer(&c.none))
 	c.free = append(c.free, p.codeTable)
@@ -243,6 +253,7 @@ func (c *cache) page(gpa memory.GPA, generation uint64, s *Stats) *codePage {
 		return nil
 	}
 	p.generation = generation
+	clear(p.at)
 	c.active = append(c.active, p)
 	return p
 }

@@ -42,6 +42,7 @@ func (v *VCPU) native(b *block) (end bool) {
 	v.fresh()
 	code := b.code
 	v.page = h.PC &^ pageMask
+	v.seen(b.page, v.page)
 	v.fpUsed = 0
 	for {
 		// reserve is what is left of the budget after this slice.
@@ -80,12 +81,20 @@ func (v *VCPU) native(b *block) (end bool) {
 		case abi.ExitLink:
 			v.sync(left)
 			v.stats.Links++
-			from := v.code.blocks[v.id>>8]
+			from, n := v.code.blocks[v.id>>8], int(v.id&0xff)
+			if from.links[n].Far {
+				va := v.page
+				if code = v.find(v.pc); code == 0 {
+					return false
+				}
+				v.linkFar(from, n, va, code)
+				break
+			}
 			b := from.page.blocks[uint16(v.pc&pageMask)]
 			if b == nil {
 				return false
 			}
-			code = v.code.link(from, int(v.id&0xff), b)
+			code = v.code.link(from, n, b)
 		case abi.ExitLookup:
 			v.sync(left)
 			v.stats.Lookups++
@@ -163,8 +172,9 @@ func (v *VCPU) fresh() {
 // codeOf is for the interpreter's TLB for fetches. Only pages that are active
 // in the translator's generation are there, which fresh goes through when that
 // of the interpreter has passed it.
-func (v *VCPU) codeOf(gpa memory.GPA) unsafe.Pointer {
+func (v *VCPU) codeOf(gpa memory.GPA, va uint64) unsafe.Pointer {
 	if p := v.code.pages[v.code.key(gpa)]; p != nil && p.generation == v.generation {
+		v.seen(p, va)
 		return unsafe.Pointer(p.codeTable)
 	}
 	return unsafe.Pointer(&v.code.none)
@@ -188,6 +198,7 @@ func (v *VCPU) find(pc uint64) uintptr {
 		}
 		*code = unsafe.Pointer(p.codeTable)
 	}
+	v.seen(p, pc)
 	off := p.CodeTable[gpa&pageMask/2]
 	if off == uint32(routines.Look()) {
 		return 0

@@ -85,3 +85,6 @@ func putJump(code []byte, distance int64) {
 }
 
 var hostConsts = amd64.Consts
+
+// farRoutine is where jumps to other pages that are not linked lead.
+func farRoutine() int { return routines.FarRoutine() }

@@ -63,6 +63,7 @@ type VCPU struct {
 	base       uintptr
 
 	userEpoch, kernelEpoch uint64 // of the interpreter, that the sites belong to
+	codeEpoch              uint64 // and links to other pages
 	samples                int    // see Options
 	slice                  int64
 

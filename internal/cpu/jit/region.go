@@ -367,7 +367,7 @@ func (v *VCPU) install(header *block, r *ir.Region) {
 	// A number serves 256 links.
 	for rest := first.links; len(rest) > 256; {
 		rest = rest[256:]
-		more := &block{Block: header.Block, start: header.start, page: p, inside: own, links: rest, taken: make([]bool, len(rest))}
+		more := &block{Block: header.Block, start: header.start, page: p, inside: own, links: rest, taken: first.taken[len(first.links)-len(rest):], far: first.far[len(first.links)-len(rest):]}
 		c.blocks = append(c.blocks, more)
 	}
 	at := int(header.code - c.mem.Exec)

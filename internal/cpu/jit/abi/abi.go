@@ -70,12 +70,22 @@ const (
 	NumExits
 )
 
-// Link is a jump within the page that can be patched to lead to the block at
-// Target.
+// Link is a jump that can be patched to lead to the block at Target. Places
+// are distances from the start of the block's code.
 type Link struct {
-	Patch  int // of what is to be patched, from the start of the block's code
+	Patch  int // of the jump
 	Target int32
+
+	// A link to another page leads there only in a context of the fetch TLB:
+	// one for which the page before is where it has been. Else it leads to a
+	// stub, which leaves with ExitLink or finds its way by the TLB.
+	Far     bool
+	Context int // of the 32 bits that are compared
+	Stub    int // of the jump in the stub
 }
+
+// NoContext is none of the fetch TLB.
+const NoContext = -1
 
 // Code is what a back end has made of a block, valid until it makes the next.
 type Code struct {

@@ -317,8 +317,7 @@ func (e *Emitter) goTo(target int32, direct bool, from int) {
 		}
 		e.patch(e.jmp(), 0)
 	case target < 0 || target >= 4096:
-		e.leaPage(RAX, target)
-		e.leave(e.r.far)
+		e.farLink(target)
 	default:
 		if !direct {
 			from = e.jmp()
@@ -331,6 +330,25 @@ func (e *Emitter) goTo(target int32, direct bool, from int) {
 		e.leave(e.r.link)
 	}
 }
+
+// farLink goes on in another page.
+func (e *Emitter) farLink(target int32) {
+	e.rm(op{code: 0x81}, Reg(aluCmp), at(state, e.l.FetchContext))
+	e.imm32(abi.NoContext)
+	context := e.pos() - 4
+	other := e.jcc(ccNE)
+	e.lea(page, at(page, target&^4095))
+	jump := e.jmp()
+	e.here(other)
+	e.leaPage(RAX, target)
+	e.movRI(RCX, int64(e.id)+int64(len(e.links)))
+	stub := e.jmp()
+	e.patch(stub, e.r.link-e.at)
+	e.links = append(e.links, abi.Link{Patch: jump, Target: target, Far: true, Context: context, Stub: stub})
+}
+
+// FarRoutine finds its way to the virtual address in RAX.
+func (r *Routines) FarRoutine() int { return r.far }
 
 // lookup goes on at the virtual address in RAX. Each indirect jump has its own
 // copy, for the host's prediction.

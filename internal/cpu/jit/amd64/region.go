@@ -280,8 +280,7 @@ func (e *Emitter) leaveRegion(x *regionExit) {
 		e.unmap()
 	}
 	if x.target < 0 || x.target >= 4096 {
-		e.leaPage(RAX, x.target)
-		e.lookup()
+		e.farLink(x.target)
 		return
 	}
 	from := e.jmp()

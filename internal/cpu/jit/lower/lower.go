@@ -18,7 +18,7 @@ func Block(start int32, insts []riscv.Inst, b *ir.Block) {
 	off := start
 	ended := false
 	for n, d := range insts {
-		if off+int32(d.Len) > pageSize {
+		if off&(pageSize-1)+int32(d.Len) > pageSize {
 			b.Insts = append(b.Insts, ir.Inst{Op: ir.Across, Imm: int64(d.Raw >> 16), Index: uint8(n)})
 		}
 		in := one(d, off)

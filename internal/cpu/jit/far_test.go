@@ -1,0 +1,89 @@
+//go:build linux && amd64
+
+package jit
+
+import (
+	"testing"
+
+	"doppel/internal/cpu/cputest"
+	"doppel/internal/riscv"
+	"doppel/internal/riscv/hart"
+)
+
+// TestFarLinks: a jump to the next page leads where that is mapped now, for
+// each of the places that its own page is mapped at.
+func TestFarLinks(t *testing.T) {
+	const (
+		jumper, one, many = cputest.Base + 0x20000, cputest.Base + 0x21000, cputest.Base + 0x22000
+		v, w              = cputest.Base + 0x100000, cputest.Base + 0x110000
+	)
+	m, cpu := machineOf(t, Options{Threshold: -1}, `
+loop:	jalr ra, 0(s0)
+	addi a1, a1, 1
+	j loop
+	.balign 4096
+`, cputest.Options{RAM: 1 << 18, Supervisor: true})
+	put := func(at uint64, ins ...riscv.Inst) {
+		for i, in := range ins {
+			raw, err := riscv.Encode(in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for k := range 4 {
+				m.RAM.Bytes()[at-cputest.Base+uint64(4*i+k)] = byte(raw >> (8 * k))
+			}
+		}
+	}
+	ret := riscv.Inst{Op: riscv.JALR, Rs1: 1}
+	put(jumper, riscv.Inst{Op: riscv.JAL, Imm: 4096})
+	put(one, riscv.Inst{Op: riscv.ADDI, Rd: 10, Rs1: 10, Imm: 1}, ret)
+	put(many, riscv.Inst{Op: riscv.ADDI, Rd: 10, Rs1: 10, Imm: 1000}, ret)
+	mapSystem(m, 0)
+	page := func(va, pa uint64) {
+		m.SetU64(tables+0x2000+va>>12&511*8, pa>>12<<10|riscv.PTEV|riscv.PTEX|riscv.PTER|riscv.PTEA|riscv.PTED)
+	}
+	page(cputest.Base, cputest.Base)
+	page(v, jumper)
+	page(v+4096, one)
+	page(w, jumper)
+	page(w+4096, many)
+	h := m.Hart()
+	h.CSR.Satp = systemSatp(1)
+	h.Refresh()
+	cpu.FlushTLB()
+	check := func(what string, at, want uint64) {
+		t.Helper()
+		h.PC, h.X[8], h.X[10], h.X[11] = cputest.Base, at, 0, 0
+		run(t, cpu, 500)
+		if n := h.X[11]; n < 80 || h.X[10] < want*n || h.X[10] > want*(n+1) {
+			t.Errorf("%s: a0 is %d after %d rounds, want %d a round", what, h.X[10], n, want)
+		}
+	}
+	check("first", v, 1)
+	linked := 0
+	for _, p := range cpu.code.pages {
+		linked += len(p.farIn)
+	}
+	if linked == 0 {
+		t.Error("no jump is linked to another page: this test shows nothing")
+	}
+	check("second place of the page", w, 1000)
+	check("first place again", v, 1)
+
+	// The page after is another one now.
+	page(v+4096, many)
+	h.RequestFlush(hart.Fence{HasVA: true, VA: v + 4096, Size: 4096})
+	h.Poll()
+	check("after a fence", v, 1000)
+
+	// Another address space.
+	h.CSR.Satp = systemSatp(2)
+	h.Refresh()
+	page(v+4096, one)
+	h.RequestFlush(hart.Fence{HasASID: true, ASID: 2})
+	h.Poll()
+	check("other address space", v, 1)
+	if s := cpu.stats; s.Links > 40 {
+		t.Errorf("%d jumps were linked", s.Links)
+	}
+}
