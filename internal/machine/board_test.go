@@ -341,7 +341,7 @@ func TestConfigErrors(t *testing.T) {
 		"many CPUs":        {func(c *Config) { c.CPUs = 65 }, "CPUs", "1 to 64"},
 		"little memory":    {func(c *Config) { c.Memory = 4096 }, "Memory", "4 MiB"},
 		"odd memory":       {func(c *Config) { c.Memory++ }, "Memory", "multiple of 4 KiB"},
-		"engine":           {func(c *Config) { c.Engine = "kvm" }, "Engine", "auto, interp or jit"},
+		"engine":           {func(c *Config) { c.Engine = "kvm" }, "Engine", "auto, interp, jit or jit,check"},
 		"nothing to start": {func(c *Config) { c.Firmware = File{} }, "Kernel", "is needed"},
 		"initrd alone":     {func(c *Config) { c.Initrd = File{"i", []byte("x")} }, "Initrd", "needs a kernel"},
 		"bare firmware":    {func(c *Config) { c.Bare = true }, "Firmware", "bare-metal"},
