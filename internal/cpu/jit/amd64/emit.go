@@ -199,6 +199,8 @@ type Emitter struct {
 	id    int32
 	fp    fregs
 	slows []stub
+	ints  []int   // that slows have parts of
+	known []fcopy // as well
 	sides []side
 	colds []func() // other code out of line
 	links []abi.Link
@@ -221,6 +223,7 @@ func (e *Emitter) Emit(b *ir.Block, at int, id int) abi.Code {
 	e.aluRI(aluSub, true, budget, int32(b.Count))
 	short := e.jcc(ccS)
 	e.fp.reset()
+	e.ints, e.known = e.ints[:0], e.known[:0]
 	for i := range b.Insts {
 		e.cur = &b.Insts[i]
 		e.one(e.cur)
@@ -261,9 +264,13 @@ func (e *Emitter) leave(routine int) { e.patch(e.jmp(), routine-e.at) }
 // callSlow has the interpreter execute an instruction, after which nothing is
 // known about floating point.
 func (e *Emitter) callSlow(index uint8) {
+	e.exitSlow(index)
+	e.fp.reset()
+}
+
+func (e *Emitter) exitSlow(index uint8) {
 	e.movRI(RAX, int64(e.id|int32(index)))
 	e.callRoutine(e.r.slow)
-	e.fp.reset()
 }
 
 func (e *Emitter) callRoutine(routine int) {
@@ -281,7 +288,7 @@ func (e *Emitter) slowStub(s *stub) {
 		e.callRoutine(s.retry)
 		e.patch(e.jcc(ccAE), s.back)
 	}
-	e.callSlow(s.index)
+	e.exitSlow(s.index)
 	if !s.leave {
 		e.restore(s.copies)
 		e.patch(e.jmp(), s.resume)
@@ -301,7 +308,14 @@ func (e *Emitter) slow(from ...int) {
 		e.deopt(from...)
 		return
 	}
-	e.slows = append(e.slows, stub{from: append([]int(nil), from...), index: e.cur.Index, resume: e.pos(), copies: e.fp.copies()})
+	e.slows = append(e.slows, stub{from: e.keep(from), index: e.cur.Index, resume: e.pos(), copies: e.copies()})
+}
+
+// keep copies displacements to where they last until the code is made.
+func (e *Emitter) keep(from []int) []int {
+	n := len(e.ints)
+	e.ints = append(e.ints, from...)
+	return e.ints[n:len(e.ints):len(e.ints)]
 }
 
 func (e *Emitter) leaPage(dst Reg, off int32) { e.lea(dst, at(page, off)) }

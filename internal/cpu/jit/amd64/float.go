@@ -151,7 +151,7 @@ func (e *Emitter) float(in *ir.Inst) bool {
 // leaving makes a stub that has the interpreter execute the current instruction
 // and does not go on in the block: what it has found out may not hold any more.
 func (e *Emitter) leaving(from ...int) (n int) {
-	e.slows = append(e.slows, stub{from: from, index: e.cur.Index, leave: true, next: e.cur.Target})
+	e.slows = append(e.slows, stub{from: e.keep(from), index: e.cur.Index, leave: true, next: e.cur.Target})
 	return len(e.slows) - 1
 }
 

@@ -12,6 +12,7 @@ type fregs struct {
 	valid [16]uint8 // of a copy: the low 4 bytes or all 8
 	used  [16]int   // when, for choosing what to give up
 	clock int
+	end   Reg    // XMM registers from here on have never been taken
 	boxed uint32 // registers that hold singles
 	moves bool   // FPMoves is set
 	armed bool   // MXCSR is the guest's
@@ -22,15 +23,18 @@ const (
 	firstXMM Reg  = 3
 )
 
-func (f *fregs) reset() {
-	*f = fregs{}
+func (f *fregs) reset() { *f = noFregs }
+
+var noFregs = func() (f fregs) {
 	for i := range f.host {
 		f.host[i] = noHome
 	}
 	for i := range f.guest {
 		f.guest[i] = free
 	}
-}
+	f.end = firstXMM
+	return f
+}()
 
 // take is the XMM register for copies of guest register g.
 func (f *fregs) take(g ir.Reg) Reg {
@@ -51,16 +55,10 @@ func (f *fregs) take(g ir.Reg) Reg {
 			f.host[old] = noHome
 		}
 		f.guest[x], f.host[g], f.valid[x] = int8(g), x, 0
+		f.end = max(f.end, x+1)
 	}
 	f.used[x] = f.clock
 	return x
-}
-
-// forget gives up the copy of r, of which memory will say more.
-func (f *fregs) forget(r ir.Reg) {
-	if x := f.host[r-ir.F0]; x != noHome {
-		f.guest[x], f.host[r-ir.F0] = free, noHome
-	}
 }
 
 // setBoxed notes the size of what r holds.
@@ -78,14 +76,15 @@ type fcopy struct {
 	valid uint8
 }
 
-// copies lists those that there are.
-func (f *fregs) copies() (all []fcopy) {
-	for x := firstXMM; x < 16; x++ {
-		if g := f.guest[x]; g != free {
-			all = append(all, fcopy{x, ir.F0 + ir.Reg(g), f.valid[x]})
+// copies lists those that there are, until the code is made.
+func (e *Emitter) copies() []fcopy {
+	n := len(e.known)
+	for x := firstXMM; x < e.fp.end; x++ {
+		if g := e.fp.guest[x]; g != free {
+			e.known = append(e.known, fcopy{x, ir.F0 + ir.Reg(g), e.fp.valid[x]})
 		}
 	}
-	return all
+	return e.known[n:len(e.known):len(e.known)]
 }
 
 // restore loads copies.

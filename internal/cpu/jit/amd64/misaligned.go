@@ -1,5 +1,7 @@
 package amd64
 
+import "math/bits"
+
 // misaligned makes the routines that are for addresses which translate has
 // refused: those that are not aligned but inside one page are good. Carry tells
 // that RAX is not the host's address now.
@@ -33,7 +35,7 @@ func (e *Emitter) slowAccess(miss, back int, store bool, size uint8) {
 	if len(e.slows) == n || size == 1 {
 		return
 	}
-	i := map[uint8]int{2: 0, 4: 1, 8: 2}[size]
+	i := bits.TrailingZeros8(size) - 1
 	s := &e.slows[n]
 	s.retry, s.back = e.r.loads[i], back
 	if store {
