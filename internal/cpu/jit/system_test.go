@@ -228,19 +228,24 @@ func TestSystem(t *testing.T) {
 	for _, c := range []struct {
 		name    string
 		machine bool
-	}{{"Supervisor", false}, {"Machine", true}} {
-		t.Run(c.name, func(t *testing.T) { testSystem(t, c.machine) })
+		options Options
+	}{
+		{"Supervisor", false, Options{Threshold: -1}},
+		{"Machine", true, Options{Threshold: -1}},
+		{"Regions", false, Options{Threshold: -1, Samples: 1, Slice: 70}},
+	} {
+		t.Run(c.name, func(t *testing.T) { testSystem(t, c.machine, c.options) })
 	}
 }
 
-func testSystem(t *testing.T, machine bool) {
+func testSystem(t *testing.T, machine bool, options Options) {
 	rounds := *roundsFlag / 20
 	if testing.Short() {
 		rounds /= 4
 	}
 	o := cputest.Options{RAM: 1 << 18, Supervisor: !machine}
 	a := cputest.NewMachine(t, func(c hart.Config) cputest.Engine { return interp.New(c) }, "nop\n", o)
-	b := cputest.NewMachine(t, engineOf(Options{Threshold: -1}), "nop\n", o)
+	b := cputest.NewMachine(t, engineOf(options), "nop\n", o)
 	v := b.CPUs[0].(*VCPU)
 	r := rand.New(rand.NewPCG(*seedFlag, 11))
 	var counts struct{ calls, interrupts, users int }
