@@ -245,6 +245,10 @@ func (v *VCPU) flushTLB(f hart.Fence) {
 				break
 			}
 		}
+		// No context has another number: Linux does this at every fault.
+		v.forgetData()
+		v.jumpKey = v.epoch<<memory.PageShift | v.fetchCtx
+		return
 	case f.HasASID && !f.HasVA:
 		// priv §4.2.1: translations of other address spaces may stay.
 		for satp := range v.spaces {
