@@ -71,6 +71,7 @@ type codePage struct {
 	aliased bool              // in two places of one
 	farIn   []farRef          // that lead here
 	farOut  []farRef          // that lead elsewhere
+	regions []*region         // of several pages, that it is one of
 
 	lo, hi int
 	mixed  bool // the copy is not what all blocks were

@@ -133,7 +133,3 @@ func (c *cache) putContext(at int, context int32) {
 	binary.LittleEndian.PutUint32(c.mem.Bytes[at:], uint32(context))
 	c.mem.Written(at, 4)
 }
-
-// leaveRegions makes regions that p is a part of void, but for those that are
-// in p alone.
-func (c *cache) leaveRegions(p *codePage) {}

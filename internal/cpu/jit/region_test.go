@@ -92,6 +92,9 @@ func TestRandomLoops(t *testing.T) {
 			mem[i] = byte(r.Uint32())
 		}
 		at := cputest.Base + 0x1000 + 2*r.Uint64N(uint64(4096-len(code))/2)
+		if r.IntN(2) == 0 { // from one page into the next
+			at = cputest.Base + 0x2000 - 2*(1+r.Uint64N(uint64(len(code))/2))
+		}
 		for _, m := range []*cputest.Machine{a, b} {
 			copy(m.RAM.Bytes()[at-cputest.Base:], code)
 			copy(m.RAM.Bytes()[dataAt-cputest.Base:], mem)

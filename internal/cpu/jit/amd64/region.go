@@ -68,7 +68,7 @@ func RegionOp(in *ir.Inst) bool {
 	}
 	switch in.Op {
 	case ir.Load, ir.Store, ir.AmoSwap, ir.AmoAdd, ir.AmoAnd, ir.AmoOr, ir.AmoXor, ir.AmoCas,
-		ir.AmoMin, ir.AmoMax, ir.AmoMinU, ir.AmoMaxU, ir.LoadReserved, ir.StoreConditional, ir.Barrier, ir.Branch, ir.Jump, ir.JumpReg,
+		ir.AmoMin, ir.AmoMax, ir.AmoMinU, ir.AmoMaxU, ir.LoadReserved, ir.StoreConditional, ir.Barrier, ir.Across, ir.Branch, ir.Jump, ir.JumpReg,
 		ir.FAdd, ir.FSub, ir.FMul, ir.FDiv, ir.FSqrt, ir.FMAdd, ir.FMSub, ir.FNMSub, ir.FNMAdd, ir.FSgnj, ir.FSgnjN, ir.FSgnjX,
 		ir.FMin, ir.FMax, ir.FEq, ir.FLt, ir.FLe, ir.FLoad, ir.FStore, ir.FToX, ir.FFromX, ir.FToI, ir.FToU, ir.FFromI, ir.FFromU, ir.FToF:
 		return true
@@ -196,6 +196,11 @@ func (e *Emitter) allocate() {
 // enterRegion goes from the registers of blocks to those of the region.
 func (e *Emitter) enterRegion() {
 	s := e.region
+	if c := s.ir.Context; c != abi.NoContext {
+		e.rm(op{code: 0x81}, Reg(aluCmp), at(state, e.l.FetchContext))
+		e.imm32(c)
+		s.exits = append(s.exits, regionExit{from: []int{e.jcc(ccNE)}, target: s.ir.Blocks[0].Start, raw: true})
+	}
 	if s.float {
 		e.aluMI(aluCmp, false, at(state, e.l.FPUsed), 0)
 		armed := e.jcc(ccNE)
@@ -351,6 +356,9 @@ func (e *Emitter) regionBlock(i int) {
 			e.regionJumpReg(in)
 		case ir.Load:
 			e.regionLoad(in)
+		case ir.Across:
+			s.held = 0
+			e.slow(e.acrossTo(in, b.Offsets[in.Index]&^4095+4096)...)
 		case ir.Store:
 			m := e.access(in)
 			e.rm(storeOp(in.Size), e.reg(in.B, RCX), m)

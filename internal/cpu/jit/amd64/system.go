@@ -224,8 +224,20 @@ func (e *Emitter) system(in *ir.Inst) bool {
 // must know where it is. Code is compared as it is now, as the interpreter
 // would fetch it.
 func (e *Emitter) across(in *ir.Inst) {
+	changed := e.acrossTo(in, 4096)
+	e.colds = append(e.colds, func() {
+		e.here(changed...)
+		e.aluRI(aluAdd, true, budget, int32(e.blk.Count))
+		e.leaPage(RAX, e.blk.Start)
+		e.leave(e.r.across)
+	})
+}
+
+// acrossTo is across for the page at an offset; it returns the displacements
+// of jumps for code that is not what it was.
+func (e *Emitter) acrossTo(in *ir.Inst, next int32) (changed []int) {
 	entry := func(off int32) mem { return mem{state, RCX, 0, e.l.Fetches + off} }
-	e.leaPage(RDX, 4096)
+	e.leaPage(RDX, next)
 	e.mov32RR(RCX, RDX)
 	e.shiftRI(shr, false, RCX, 12-5)
 	e.aluRI(aluAnd, false, RCX, (e.l.FetchEntries-1)<<5)
@@ -235,13 +247,7 @@ func (e *Emitter) across(in *ir.Inst) {
 	e.movRM(RCX, entry(8))
 	e.rm(op{code: 0x0fb7}, RCX, at(RCX, 0)) // movzx
 	e.aluRI(aluCmp, false, RCX, int32(in.Imm))
-	changed := e.jcc(ccNE)
-	e.colds = append(e.colds, func() {
-		e.here(other, changed)
-		e.aluRI(aluAdd, true, budget, int32(e.blk.Count))
-		e.leaPage(RAX, e.blk.Start)
-		e.leave(e.r.across)
-	})
+	return []int{other, e.jcc(ccNE)}
 }
 
 // zeroLine stores 64 bytes of zeroes.

@@ -5,13 +5,16 @@ import (
 	"strings"
 )
 
-// Region is a loop: code of one page that jumps within itself and is entered
-// at Blocks[0] only. Its control leaves where a jump leads to none of Blocks.
+// Region is a loop: code that jumps within itself and is entered at Blocks[0]
+// only. Offsets are from the start of the page of that. Its control leaves where a jump leads to none of Blocks.
 // Any Inst of it may leave the region before it has had an effect, for the
 // block translator's code to do it.
 type Region struct {
 	Blocks []RegionBlock
 	Sites  int // numbers of sites in Insts are below
+	// Context is the one of the TLB for fetches in which the region may run,
+	// or abi.NoContext if it is all in one page.
+	Context int32
 }
 
 // RegionBlock is a run of instructions that ends with a Jump or JumpReg, before
