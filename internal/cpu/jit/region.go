@@ -167,7 +167,7 @@ func (v *VCPU) install(header *block, r *ir.Region, va uint64) bool {
 	for i := range r.Blocks {
 		for _, in := range r.Blocks[i].Insts {
 			if in.Span != 0 {
-				v.sites.table[c.sites+int(in.Site)].full = uint64(pageMask + 1 - int(in.Span) + 1)
+				v.sites.table[c.sites+int(in.Site)].full = uint32(pageMask + 1 - int(in.Span) + 1)
 			}
 		}
 	}

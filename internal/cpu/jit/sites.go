@@ -9,11 +9,14 @@ import (
 )
 
 // site is described in the back end that has them.
-type site struct{ tag, limit, addend, full uint64 }
+type site struct {
+	tag, limit, addend uint64
+	full, logged       uint32
+}
 
 const maxSites = 1 << 14
 
-// siteLog lists the sites that are not void, by their distance from the VCPU's
+// siteLog lists the sites that may not be void, by their distance from the VCPU's
 // base. Each of them is in one log, once.
 type siteLog struct {
 	n  uint32
@@ -44,7 +47,8 @@ func (v *VCPU) forget(l *siteLog) {
 	}
 	first := int64(layout.SiteTable)
 	for _, at := range l.at[:l.n] {
-		v.sites.table[(int64(at)-first)/siteBytes].limit = 0
+		s := &v.sites.table[(int64(at)-first)/siteBytes]
+		s.limit, s.logged = 0, 0
 	}
 	l.n = 0
 }

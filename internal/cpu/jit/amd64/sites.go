@@ -12,7 +12,7 @@ const (
 	siteTag = iota * 8
 	siteLimit
 	siteAddend
-	siteFull
+	siteFull // 32 bits, and 32 that say that the site is in a log
 	siteSize
 )
 
@@ -102,13 +102,14 @@ func (e *Emitter) regionLoad(in *ir.Inst) {
 // It keeps all else but RCX.
 //
 // In a context that is not the usual one of a privilege, as when a kernel is
-// let at user memory for a while, nothing is kept.
+// let at user memory for a while, the site stays void, but has the addend for
+// the accesses that share this one's check.
 func fillRoutine(a *asm, l *Layout, tlb int32) {
 	entry := func(off int32) mem { return mem{state, RCX, 0, tlb + off} }
 	a.byte(0x53, 0x56) // push rbx, rsi
 	a.mov32RR(RCX, RAX)
 	a.aluRI(aluAnd, false, RCX, 0xfff)
-	a.aluRM(aluCmp, true, RCX, at(RDX, siteFull))
+	a.aluRM(aluCmp, false, RCX, at(RDX, siteFull))
 	crosses := a.jcc(ccAE)
 	a.mov32RR(RCX, RAX)
 	a.shiftRI(shr, false, RCX, 8)
@@ -124,21 +125,26 @@ func fillRoutine(a *asm, l *Layout, tlb int32) {
 	a.mov32RM(RCX, at(state, l.DataContext))
 	a.aluRI(aluAnd, false, RCX, 7<<3)
 	a.movRM(RCX, mem{state, RCX, 0, l.SiteLogs})
-	a.rr(wide(0x85), RCX, RCX)
-	unusual := a.jcc(ccE)
 	a.movMR(at(RDX, siteTag), RBX)
 	a.movMR(at(RDX, siteAddend), RSI)
-	a.aluMI(aluCmp, true, at(RDX, siteLimit), 0)
-	a.movRM(RBX, at(RDX, siteFull))
-	a.movMR(at(RDX, siteLimit), RBX)
+	a.mov32RR(RBX, RCX)
+	a.rr(wide(0x85), RCX, RCX)
+	unusual := a.jcc(ccE)
+	a.mov32RM(RBX, at(RDX, siteFull))
+	a.here(unusual)
+	a.movMR(at(RDX, siteLimit), RBX) // 0 if unusual
+	a.rr(wide(0x85), RCX, RCX)
+	void := a.jcc(ccE)
+	a.aluMI(aluCmp, false, at(RDX, siteFull+4), 0)
 	logged := a.jcc(ccNE)
+	a.movMI(false, at(RDX, siteFull+4), 1)
 	// The log is a count and offsets from R15.
 	a.aluRR(aluAdd, true, RCX, state)
 	a.mov32RM(RBX, at(RCX, 0))
 	a.aluRR(aluSub, true, RDX, state)
 	a.mov32MR(mem{RCX, RBX, 2, 4}, RDX)
 	a.aluMI(aluAdd, false, at(RCX, 0), 1)
-	a.here(unusual, logged)
+	a.here(void, logged)
 	a.movRR(RDX, RSI)
 	a.aluRR(aluCmp, false, RAX, RAX)
 	end := a.jmp()
