@@ -16,6 +16,9 @@ var options = []struct {
 }{
 	{"usual", jit.Options{}},
 	{"eager", jit.Options{Threshold: -1}},
+	{"regions", jit.Options{Threshold: -1, Samples: 1, Slice: 200}},
+	{"regions in long slices", jit.Options{Threshold: 2, Samples: 2, Slice: 2000}},
+	{"regions in 64 KiB", jit.Options{Threshold: -1, Samples: 1, Slice: 100, CodeBytes: 64 << 10}},
 	{"1 MiB", jit.Options{Threshold: 1, CodeBytes: 1 << 20}},
 	{"64 KiB", jit.Options{Threshold: -1, CodeBytes: 64 << 10}},
 }
@@ -67,13 +70,14 @@ func TestPrograms(t *testing.T) {
 	need(t)
 	seed := repeat.Seed(t)
 	all := sets(t)
-	blocks := map[string]uint64{}
+	blocks, regions := map[string]uint64{}, map[string]uint64{}
 	count := func() {
 		for _, s := range all {
 			for _, m := range s.machines[1:] {
 				for _, e := range m.engines {
 					if v, ok := e.(*jit.VCPU); ok {
 						blocks[s.name] += v.Stats().Blocks
+						regions[s.name] += v.Stats().Regions
 					}
 				}
 			}
@@ -88,7 +92,7 @@ func TestPrograms(t *testing.T) {
 		check(t, all[i%len(all)], newProgram(seed+uint64(i)), seed+uint64(i), length)
 	}
 	count()
-	t.Logf("blocks translated: %v", blocks)
+	t.Logf("blocks translated: %v; regions: %v", blocks, regions)
 	for _, s := range all {
 		if n > 100 && blocks[s.name] < uint64(n) {
 			t.Errorf("only %d blocks were translated by %s: this test shows nothing", blocks[s.name], s.name)
@@ -118,7 +122,7 @@ func TestEveryStop(t *testing.T) {
 		seed := seed + uint64(i)
 		p := newProgram(seed)
 		const total = 1200
-		a, b := newMachine(t, interpreter), newMachine(t, translator(jit.Options{Threshold: -1}))
+		a, b := newMachine(t, interpreter), newMachine(t, translator(jit.Options{Threshold: -1, Samples: 1 - 2*(i%2), Slice: 100}))
 		for _, m := range []*machine{a, b} {
 			m.load(p.world)
 			for range 20 {
