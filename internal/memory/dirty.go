@@ -3,8 +3,9 @@ package memory
 import "sync/atomic"
 
 // dirtyLog holds a bit a page. What stores through Space is marked after the
-// store, so that a Collect in between misses nothing; an engine marks a page before it lets the guest store to it, and forgets its
-// store translations when asked to (vCPU FlushTLB) after each Collect.
+// store, so that a Collect in between misses nothing; an engine marks a page
+// (HoldPage) before it lets the guest store to it, and forgets its store
+// translations when asked to (vCPU FlushTLB) after each Collect.
 type dirtyLog struct {
 	on   atomic.Bool
 	bits []atomic.Uint64
@@ -16,6 +17,11 @@ func (l *dirtyLog) init(size uint64) {
 
 // MarkDirty records a store to the page that holds off.
 func (r *Region) MarkDirty(off uint64) {
+	r.touch(off)
+	r.logDirty(off)
+}
+
+func (r *Region) logDirty(off uint64) {
 	r.dirty.mark(off)
 	r.viewed.mark(off)
 }
@@ -29,7 +35,7 @@ func (l *dirtyLog) mark(off uint64) {
 
 // MarkDirtyRange records a store to the n bytes from off.
 func (r *Region) MarkDirtyRange(off, n uint64) {
-	if n == 0 || !r.dirty.on.Load() && !r.viewed.on.Load() {
+	if n == 0 {
 		return
 	}
 	for page := off >> PageShift; page <= (off+n-1)>>PageShift; page++ {

@@ -60,6 +60,7 @@ type Region struct {
 	hidden atomic.Bool // a ROM in command mode: reads go to the bus too
 	dirty  dirtyLog
 	viewed dirtyLog // for Views
+	watch  watch
 }
 
 // Host returns the host address of the region's first byte. It is valid until
@@ -88,6 +89,7 @@ func (r *Region) SetReadable(on bool) { r.hidden.Store(!on) }
 // Space is a machine's guest physical memory.
 type Space struct {
 	regions []*Region // RAM first: it is looked up most
+	changes atomic.Uint64
 }
 
 // Add maps a new zero-filled region. Base and size must be multiples of
@@ -107,6 +109,7 @@ func (s *Space) Add(kind Kind, name string, base GPA, size uint64) (*Region, err
 	}
 	r := &Region{Name: name, Base: base, Size: size, Kind: kind, host: host, base: unsafe.Pointer(&host.Bytes[0])}
 	r.dirty.init(size)
+	r.watch.init(size, s)
 	if kind == RAM {
 		s.regions = append([]*Region{r}, s.regions...)
 	} else {

@@ -34,6 +34,7 @@ func (v *View) Open(s *Space) error {
 		}
 		own := &Region{Name: r.Name, Base: r.Base, Size: r.Size, Kind: RAM, host: host, base: unsafe.Pointer(&host.Bytes[0])}
 		own.dirty.init(r.Size)
+		own.watch.init(r.Size, &v.Space)
 		own.dirty.on.Store(true)
 		v.regions = append(v.regions, own)
 		v.ram = append(v.ram, viewRegion{own, r})
@@ -115,12 +116,14 @@ func (v *View) GPA(region int, off uint64) GPA { return v.ram[region].own.Base +
 func (v *View) Fetch(region int, off uint64) {
 	own, behind := v.Page(region, off)
 	copy(own, behind)
+	v.ram[region].own.touch(off)
 }
 
 // Commit makes what is behind a page the page, and marks it in the dirty log.
 func (v *View) Commit(region int, off uint64) {
 	own, behind := v.Page(region, off)
 	copy(behind, own)
+	v.ram[region].of.touch(off)
 	v.ram[region].of.dirty.mark(off)
 }
 
@@ -151,6 +154,9 @@ func (r viewRegion) fetchAll() error {
 			}
 		}
 		at = end
+	}
+	for off := uint64(0); off < r.own.Size; off += PageSize {
+		r.own.touch(off)
 	}
 	return nil
 }

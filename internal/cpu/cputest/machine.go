@@ -107,7 +107,8 @@ func (m *Machine) U64(addr uint64) uint64 {
 	return binary.LittleEndian.Uint64(m.RAM.Bytes()[addr-Base:])
 }
 
-// SetU64 writes RAM.
+// SetU64 writes RAM, as a device would.
 func (m *Machine) SetU64(addr, v uint64) {
 	binary.LittleEndian.PutUint64(m.RAM.Bytes()[addr-Base:], v)
+	m.RAM.MarkDirtyRange(addr-Base, 8)
 }

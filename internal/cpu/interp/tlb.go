@@ -348,7 +348,7 @@ func (v *VCPU) find(va, size uint64, acc hart.Access) (p place, cause riscv.Caus
 		if !r.Writable() {
 			return p, 0, true
 		}
-		r.MarkDirty(off)
+		r.HoldPage(off, v.h.ID())
 		if whole && m.Write {
 			v.stores[page%tlbSize] = entry
 			v.noteSuperpage(m, v.dataCtx)

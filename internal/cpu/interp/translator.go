@@ -118,6 +118,27 @@ func (v *VCPU) ReplaceCode(old, code unsafe.Pointer) {
 	}
 }
 
+// WithdrawStores forgets all translations for stores to pages that are watched
+// (memory.Region.WatchPage), so that ReleasePage may follow.
+func (v *VCPU) WithdrawStores() {
+	for i := range v.stores {
+		e := &v.stores[i]
+		if e.tag == 0 {
+			continue
+		}
+		host := e.addend + uintptr(e.tag&^pageMask)
+		for _, r := range v.mem.Regions() {
+			if off := uint64(host - uintptr(r.Host())); off < r.Size {
+				if r.Watched(off) {
+					e.tag = 0
+				}
+				break
+			}
+		}
+	}
+	v.forgetData()
+}
+
 // Code tells where the code at the virtual address pc is, and gives what the
 // translator has for its page, to be changed. ok is false if that takes
 // an exception, or PMP divides the page.

@@ -18,15 +18,16 @@ import (
 // forgotten.
 //
 // A page's code belongs to a generation of the interpreter. When that has
-// passed (there was a fence.i), all blocks of the page are compared with memory
-// before one is entered; if one differs, all are dropped. Links lead to blocks
+// passed (there was a fence.i), the page may be entered again only after it is
+// known not to have changed; else its blocks are dropped. Links lead to blocks
 // of the same page only, so that no check is needed where they are followed.
 //
-// Kernels execute fence.i far more often than code changes. The pages that are
-// in use are therefore compared at once when the generation changes, and only
-// the others when they are next used. Only active pages are what the
-// interpreter's TLB for fetches has: from there generated code finds its way
-// by itself.
+// Kernels execute fence.i far more often than code changes. A page that nobody
+// may store to is quiet: memory tells if that changes (memory.Region.WatchPage).
+// The others that are in use are active and compared at once when the generation
+// changes, by one comparison each, and the rest when they are next used. Only
+// quiet and active pages are what the interpreter's TLB for fetches has: from
+// there generated code finds its way by itself.
 type cache struct {
 	mem    *platform.CodeMemory
 	end    int
@@ -34,7 +35,10 @@ type cache struct {
 	pages  map[pageKey]*codePage
 	blocks []*block    // by number
 	sites  int         // that regions have
-	active []*codePage // of the current generation
+	active []*codePage // of the current generation, apart from
+	quiet  []*codePage
+	seen   uint64 // changes of watched pages
+	kept   int    // comparisons in vain since stores were last withdrawn
 	in     *interp.VCPU
 	none   codeTable // for pages without code
 	free   []*codeTable
@@ -48,7 +52,11 @@ func (c *cache) key(gpa memory.GPA) pageKey {
 	return pageKey(gpa>>memory.PageShift<<2) | pageKey(*c.priv&3)
 }
 
-const maxActive = 512 // pages that are compared at a fence.i
+const (
+	maxActive = 512 // pages that are compared at a fence.i
+	// maxKept comparisons take as long as WithdrawStores.
+	maxKept = 256
+)
 
 // codeTable is what a page has in the interpreter's TLB for fetches.
 type codeTable struct {
@@ -65,6 +73,11 @@ type codePage struct {
 	blocks     map[uint16]*block // by offset in the page
 	list       []*block
 
+	region *memory.Region
+	off    uint64          // of the page in it
+	quiet  bool            // not changed as long as its word stays
+	word   memory.PageWord // of a quiet page
+
 	// The page from lo to hi, where its blocks are, as it was when the last one
 	// was made: one comparison serves for all of them.
 	at      map[uint64]uint64 // where it is mapped in contexts of fetches
@@ -77,6 +90,9 @@ type codePage struct {
 	mixed  bool // the copy is not what all blocks were
 	host   unsafe.Pointer
 }
+
+// current tells whether the page's code may be entered.
+func (p *codePage) current(generation uint64) bool { return p.quiet || p.generation == generation }
 
 func (p *codePage) memory() []byte { return unsafe.Slice((*byte)(p.host), memory.PageSize)[p.lo:p.hi] }
 
@@ -186,10 +202,13 @@ func (c *cache) init(mem *platform.CodeMemory, in *interp.VCPU, priv *hart.Priv)
 func (c *cache) forget() {
 	c.end = (len(routines.Bytes) + 63) &^ 63
 	c.sites = 0
+	for _, p := range c.pages {
+		p.region.UnwatchPage(p.off)
+	}
 	c.pages = make(map[pageKey]*codePage)
 	clear(c.blocks)
 	c.blocks = c.blocks[:0]
-	c.active, c.free = nil, nil
+	c.active, c.quiet, c.free = nil, nil, nil
 	c.in.ForgetCode(unsafe.Pointer(&c.none))
 }
 
@@ -200,7 +219,9 @@ func (c *cache) newPage(gpa memory.GPA, host unsafe.Pointer, generation uint64) 
 		t, c.free = c.free[n-1], c.free[:n-1]
 	}
 	t.CodeTable = c.none.CodeTable
+	region := c.in.Hart().Memory().Find(gpa, 1)
 	t.page = &codePage{codeTable: t, generation: generation, blocks: make(map[uint16]*block), at: make(map[uint64]uint64), gpa: gpa, key: c.key(gpa),
+		region: region, off: uint64(gpa-region.Base) &^ pageMask,
 		lo: memory.PageSize, host: unsafe.Add(host, -int(gpa&pageMask))}
 	c.pages[t.page.key] = t.page
 	c.active = append(c.active, t.page)
@@ -209,23 +230,75 @@ func (c *cache) newPage(gpa memory.GPA, host unsafe.Pointer, generation uint64) 
 
 // advance begins a generation.
 func (c *cache) advance(generation uint64, s *Stats) {
-	if len(c.active) > maxActive {
+	if n := c.in.Hart().Memory().WatchedChanges(); n != c.seen {
+		c.seen = n
+		c.stir(func(p *codePage) bool { return p.region.PageWord(p.off) != p.word })
+	}
+	pages := c.active
+	if len(pages) > maxActive {
 		c.unlinkAll()
-		c.active = c.active[:0]
+		clear(pages)
+		c.active = pages[:0]
 		c.in.ForgetCode(unsafe.Pointer(&c.none))
 		return
 	}
-	same := c.active[:0]
-	for _, p := range c.active {
-		if p.same() {
-			p.generation = generation
-			same = append(same, p)
-		} else {
-			c.drop(p, s)
+	c.active = pages[:0]
+	for _, p := range pages {
+		c.check(p, generation, s) // appends no more than has been read
+	}
+	clear(pages[len(c.active):])
+	if c.kept > maxKept {
+		c.kept = 0
+		c.in.WithdrawStores()
+		for _, p := range c.active {
+			p.region.ReleasePage(p.off, c.in.ID())
 		}
 	}
-	clear(c.active[len(same):])
-	c.active = same
+}
+
+// stir makes quiet pages active for which changed is true.
+func (c *cache) stir(changed func(*codePage) bool) {
+	still := c.quiet[:0]
+	for _, p := range c.quiet {
+		if changed(p) {
+			p.quiet = false
+			c.active = append(c.active, p)
+		} else {
+			still = append(still, p)
+		}
+	}
+	clear(c.quiet[len(still):])
+	c.quiet = still
+}
+
+// distrust is for what stores to memory and tells nobody, when vCPUs do not run.
+func (c *cache) distrust(generation uint64) {
+	c.stir(func(p *codePage) bool {
+		p.generation = generation
+		return true
+	})
+}
+
+// check compares a page that is in no list with memory. It makes the page
+// current, or drops it and returns false.
+func (c *cache) check(p *codePage, generation uint64, s *Stats) bool {
+	word := p.region.WatchPage(p.off)
+	s.Compared++
+	if !p.same() {
+		c.drop(p, s)
+		return false
+	}
+	p.generation = generation
+	if p.quiet = !word.Held(); p.quiet {
+		p.word = word
+		c.quiet = append(c.quiet, p)
+		return true
+	}
+	if word.HeldOnlyBy(c.in.ID()) {
+		c.kept++
+	}
+	c.active = append(c.active, p)
+	return true
 }
 
 // drop forgets a page whose code has changed.
@@ -233,6 +306,7 @@ func (c *cache) drop(p *codePage, s *Stats) {
 	c.trace.dropped(p)
 	c.unlinkPage(p)
 	delete(c.pages, p.key)
+	p.region.UnwatchPage(p.off)
 	c.in.ReplaceCode(unsafe.Pointer(p.codeTable), unsafe.Pointer(&c.none))
 	c.free = append(c.free, p.codeTable)
 	p.codeTable, p.blocks, p.list = nil, nil, nil
@@ -243,19 +317,16 @@ func (c *cache) drop(p *codePage, s *Stats) {
 func (c *cache) enterRoutine() uintptr { return c.mem.Exec + uintptr(routines.Enter) }
 
 // page finds the code of the page that gpa is in, as of the generation, and
-// makes it active.
+// makes it current.
 func (c *cache) page(gpa memory.GPA, generation uint64, s *Stats) *codePage {
 	p := c.pages[c.key(gpa)]
-	if p == nil || p.generation == generation {
+	if p == nil || p.current(generation) {
 		return p
 	}
-	if !p.same() {
-		c.drop(p, s)
+	clear(p.at)
+	if !c.check(p, generation, s) {
 		return nil
 	}
-	p.generation = generation
-	clear(p.at)
-	c.active = append(c.active, p)
 	return p
 }
 

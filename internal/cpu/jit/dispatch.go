@@ -173,7 +173,7 @@ func (v *VCPU) fresh() {
 // in the translator's generation are there, which fresh goes through when that
 // of the interpreter has passed it.
 func (v *VCPU) codeOf(gpa memory.GPA, va uint64) unsafe.Pointer {
-	if p := v.code.pages[v.code.key(gpa)]; p != nil && p.generation == v.generation {
+	if p := v.code.pages[v.code.key(gpa)]; p != nil && p.current(v.generation) {
 		v.seen(p, va)
 		return unsafe.Pointer(p.codeTable)
 	}
@@ -192,7 +192,7 @@ func (v *VCPU) find(pc uint64) uintptr {
 		return 0
 	}
 	p := (*codeTable)(*code).page
-	if p.generation != v.generation {
+	if !p.current(v.generation) {
 		if p = v.code.page(gpa, v.generation, &v.stats); p == nil {
 			return 0
 		}

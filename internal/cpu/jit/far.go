@@ -69,7 +69,7 @@ func (v *VCPU) linkFar(from *block, n int, va uint64, code uintptr) {
 	to := (*codeTable)(*table).page
 	v.freshFar()
 	p, f := from.page, &from.far[n]
-	if p.codeTable == nil || p.aliased || p.at[v.in.FetchContext()] != va || to.generation != v.generation {
+	if p.codeTable == nil || p.aliased || p.at[v.in.FetchContext()] != va || !to.current(v.generation) {
 		return
 	}
 	l := &from.links[n]
@@ -116,10 +116,12 @@ func (c *cache) unlinkPage(p *codePage) {
 // unlinkAll unlinks what leads to any page. Where pages are is found anew.
 func (c *cache) unlinkAll() {
 	c.in.ForgetCode(unsafe.Pointer(&c.none))
-	for _, p := range c.active {
-		c.unlinkPage(p)
-		p.farOut = nil
-		clear(p.at)
+	for _, pages := range [][]*codePage{c.active, c.quiet} {
+		for _, p := range pages {
+			c.unlinkPage(p)
+			p.farOut = nil
+			clear(p.at)
+		}
 	}
 }
 

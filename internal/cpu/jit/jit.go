@@ -195,17 +195,30 @@ func (v *VCPU) Kick()                                 { v.in.Kick() }
 func (v *VCPU) SetInterrupt(line uint, asserted bool) { v.in.SetInterrupt(line, asserted) }
 func (v *VCPU) Runnable() bool                        { return v.in.Runnable() }
 func (v *VCPU) OnWake(fn func())                      { v.in.OnWake(fn) }
-func (v *VCPU) FlushTLB()                             { v.in.FlushTLB() }
 func (v *VCPU) ForgetStores()                         { v.in.ForgetStores() }
 func (v *VCPU) Instructions() uint64                  { return v.in.Instructions() }
 func (v *VCPU) StateName() string                     { return v.in.StateName() }
 func (v *VCPU) StateVersion() uint32                  { return v.in.StateVersion() }
 func (v *VCPU) Save(e *state.Encoder)                 { v.in.Save(e) }
 func (v *VCPU) CompleteMMIO(value uint64, ok bool)    { v.in.CompleteMMIO(value, ok) }
-func (v *VCPU) Reset()                                { v.in.Reset() }
+
+// FlushTLB is for cpu.VCPU. Memory may have changed as well.
+func (v *VCPU) FlushTLB() {
+	v.code.distrust(v.generation)
+	v.in.FlushTLB()
+}
+
+// Reset is for cpu.VCPU.
+func (v *VCPU) Reset() {
+	v.code.distrust(v.generation)
+	v.in.Reset()
+}
 
 // Restore is for state.Component.
-func (v *VCPU) Restore(d *state.Decoder, version uint32) error { return v.in.Restore(d, version) }
+func (v *VCPU) Restore(d *state.Decoder, version uint32) error {
+	v.code.distrust(v.generation)
+	return v.in.Restore(d, version)
+}
 
 // Run is for cpu.VCPU.
 func (v *VCPU) Run(budget uint64) (exit cpu.Exit) {

@@ -16,6 +16,7 @@ type Stats struct {
 	Bytes     uint64 // of code made
 	Regions   uint64 // made
 	Evictions uint64 // times that the code cache was emptied
+	Compared  uint64 // pages compared with memory after fence.i
 	Stale     uint64 // pages dropped because their code had changed
 	Slow      uint64 // instructions that the interpreter executed inside blocks
 	Links     uint64 // jumps linked
