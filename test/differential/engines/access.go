@@ -22,7 +22,11 @@ func (p *program) access() {
 	}
 	ops := [...]riscv.Op{riscv.LB, riscv.LH, riscv.LW, riscv.LD, riscv.LBU, riscv.LHU, riscv.LWU, riscv.LD, riscv.LD, riscv.LW,
 		riscv.SB, riscv.SH, riscv.SW, riscv.SD, riscv.SD, riscv.SW}
-	switch n := p.r.IntN(16 + 5); {
+	n := p.r.IntN(16 + 5)
+	if p.theme.tight && n == 19 && !p.chance(4) {
+		n = 20
+	}
+	switch {
 	case n < 16 && ops[n] >= riscv.SB:
 		p.emit(riscv.Inst{Op: ops[n], Rs1: base, Rs2: x, Imm: imm})
 	case n < 16:

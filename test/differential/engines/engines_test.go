@@ -16,9 +16,9 @@ var options = []struct {
 }{
 	{"usual", jit.Options{}},
 	{"eager", jit.Options{Threshold: -1}},
-	{"regions", jit.Options{Threshold: -1, Samples: 1, Slice: 200}},
-	{"regions in long slices", jit.Options{Threshold: 2, Samples: 2, Slice: 2000}},
-	{"regions in 64 KiB", jit.Options{Threshold: -1, Samples: 1, Slice: 100, CodeBytes: 64 << 10}},
+	{"regions", jit.Options{Threshold: -1, Samples: 1, Slice: 30}},
+	{"regions in long slices", jit.Options{Threshold: 2, Samples: 2, Slice: 700}},
+	{"regions in 64 KiB", jit.Options{Threshold: -1, Samples: 1, Slice: 50, CodeBytes: 64 << 10}},
 	{"1 MiB", jit.Options{Threshold: 1, CodeBytes: 1 << 20}},
 	{"64 KiB", jit.Options{Threshold: -1, CodeBytes: 64 << 10}},
 }

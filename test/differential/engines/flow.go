@@ -67,6 +67,8 @@ func (p *program) block(most int) {
 func (p *program) snippet() {
 	g := p.gens[1]
 	switch {
+	case p.theme.tight:
+		g = p.gens[3]
 	case p.theme.kinds[flags] != 0 && !p.chance(4):
 		g = p.gens[2]
 	case p.theme.plain:
@@ -128,7 +130,7 @@ func (p *program) branch() {
 func (p *program) loop() {
 	n := uint8(counter + p.depth)
 	times := int64(1 + p.r.IntN(20))
-	if p.chance(3) {
+	if p.chance(3) || p.theme.tight && p.chance(2) {
 		times = int64(20 + p.r.IntN(1000)>>(3*p.depth))
 	}
 	up := p.chance(3)

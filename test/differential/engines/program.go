@@ -24,6 +24,7 @@ type theme struct {
 	kinds [numKinds]int
 	plain bool // snippets hold only common instructions
 	clean bool // walkers stay in plain memory
+	tight bool // a small program of what hot loops are made of
 }
 
 // kind is a kind of statement.
@@ -51,15 +52,17 @@ func (k kind) String() string {
 }
 
 var themes = []theme{
-	{"compute", [numKinds]int{snippet: 6, access: 2, branch: 3, loop: 3}, true, true},
-	{"memory", [numKinds]int{snippet: 2, access: 8, advance: 3, rebase: 1, branch: 2, loop: 3}, true, true},
-	{"calls", [numKinds]int{snippet: 4, access: 3, branch: 2, loop: 2, call: 4, table: 2, far: 1}, true, true},
-	{"late faults", [numKinds]int{snippet: 2, access: 8, advance: 4, branch: 2, loop: 3, call: 1}, true, false},
-	{"everything", [numKinds]int{snippet: 6, access: 6, advance: 2, rebase: 2, branch: 3, loop: 3, call: 2, table: 1, trap: 1, privil: 1, rewrite: 1, far: 1}, false, false},
-	{"system", [numKinds]int{snippet: 3, access: 4, advance: 1, rebase: 2, branch: 1, loop: 2, call: 1, trap: 4, privil: 4, far: 1}, true, false},
-	{"rewriting", [numKinds]int{snippet: 4, access: 1, branch: 2, loop: 3, call: 2, rewrite: 3, far: 2}, true, true},
-	{"float", [numKinds]int{snippet: 8, flags: 2, access: 2, branch: 1, loop: 3}, true, true},
-	{"instructions", [numKinds]int{snippet: 10, access: 2, branch: 1, loop: 2}, false, true},
+	{name: "compute", kinds: [numKinds]int{snippet: 6, access: 2, branch: 3, loop: 3}, plain: true, clean: true},
+	{name: "memory", kinds: [numKinds]int{snippet: 2, access: 8, advance: 3, rebase: 1, branch: 2, loop: 3}, plain: true, clean: true},
+	{name: "calls", kinds: [numKinds]int{snippet: 4, access: 3, branch: 2, loop: 2, call: 4, table: 2, far: 1}, plain: true, clean: true},
+	{name: "late faults", kinds: [numKinds]int{snippet: 2, access: 8, advance: 4, branch: 2, loop: 3, call: 1}, plain: true},
+	{name: "everything", kinds: [numKinds]int{snippet: 6, access: 6, advance: 2, rebase: 2, branch: 3, loop: 3, call: 2, table: 1, trap: 1, privil: 1, rewrite: 1, far: 1}},
+	{name: "system", kinds: [numKinds]int{snippet: 3, access: 4, advance: 1, rebase: 2, branch: 1, loop: 2, call: 1, trap: 4, privil: 4, far: 1}, plain: true},
+	{name: "rewriting", kinds: [numKinds]int{snippet: 4, access: 1, branch: 2, loop: 3, call: 2, rewrite: 3, far: 2}, plain: true, clean: true},
+	{name: "tight", kinds: [numKinds]int{snippet: 4, access: 5, advance: 2, branch: 2, loop: 4, call: 1}, clean: true, tight: true},
+	{name: "tight, late faults", kinds: [numKinds]int{snippet: 3, access: 6, advance: 3, branch: 2, loop: 4, call: 1, far: 1}, tight: true},
+	{name: "float", kinds: [numKinds]int{snippet: 8, flags: 2, access: 2, branch: 1, loop: 3}, plain: true, clean: true},
+	{name: "instructions", kinds: [numKinds]int{snippet: 10, access: 2, branch: 1, loop: 2}, clean: true},
 }
 
 // program is a world with code in it.
@@ -68,7 +71,7 @@ type program struct {
 	theme theme
 	code  []byte
 	start uint64            // offset of the first instruction
-	gens  [3]*gen.Generator // of snippets: common instructions, all, floating point
+	gens  [4]*gen.Generator // of snippets: common instructions, all, floating point, those of hot loops
 	funcs []label           // of calls
 	sites []int             // instructions that rewrite may replace
 	depth int               // of loops
@@ -96,6 +99,9 @@ func newProgram(seed uint64) *program {
 	}
 	p.code = make([]byte, p.start)
 	size := 10 + r.IntN(60)
+	if p.theme.tight {
+		size = 2 + r.IntN(8)
+	}
 	p.functions()
 	top := p.here()
 	p.start = uint64(top.at)
@@ -132,6 +138,9 @@ func (p *program) generators(seed uint64) {
 	p.gens[2] = gen.New(seed, gen.Config{Scratch: scratch, Length: 8, Locked: locked, Avoid: rare, Has: func(e riscv.Extension) bool {
 		return e == riscv.ExtF || e == riscv.ExtD || e == riscv.ExtZfa || e == riscv.ExtZfhmin
 	}})
+	p.gens[3] = gen.New(seed, gen.Config{Scratch: scratch, Length: 5, Locked: locked, Avoid: notTight, Has: func(e riscv.Extension) bool {
+		return e == riscv.ExtI || e == riscv.ExtM || e == riscv.ExtF || e == riscv.ExtD || e == riscv.ExtZba || e == riscv.ExtZbb || e == riscv.ExtZbs
+	}})
 	first := p.gens[1].Next()
 	p.state.X, p.state.F = first.X, first.F
 	copy(p.ram[dataAt+2*page-gen.ScratchSize/2:], first.Scratch[:])
@@ -139,6 +148,20 @@ func (p *program) generators(seed uint64) {
 		p.u64(uint64(i), first.X[p.r.IntN(32)])
 	}
 	p.state.X[0], p.state.X[poolReg] = 0, p.constants()
+}
+
+// notTight are instructions that keep a translator from compiling a loop as a
+// whole.
+func notTight(i riscv.Inst) bool {
+	op := i.Op
+	switch {
+	case op >= riscv.CSRRW && op <= riscv.CSRRCI, op >= riscv.LR_W && op <= riscv.AMOCAS_Q, op == riscv.CBO_ZERO, op == riscv.FENCE_I,
+		op == riscv.FCLASS_S, op == riscv.FCLASS_D:
+		return true
+	case op >= riscv.FMADD_S && op <= riscv.FCVT_D_LU:
+		return i.RM != riscv.DYN && i.RM != riscv.RNE && i.RM != riscv.RTZ
+	}
+	return false
 }
 
 // Where things are in the program's own addresses.

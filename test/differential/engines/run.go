@@ -128,6 +128,9 @@ type event struct {
 func schedule(r *rand.Rand, total uint64) (all []event) {
 	// Some run in few long parts, in which loops get hot, some in short ones.
 	longest := 1 << (2 + r.IntN(18))
+	if r.IntN(2) == 0 {
+		longest = 1 << (9 + r.IntN(8))
+	}
 	for n := uint64(0); n < total; {
 		e := event{budget: 1 + r.Uint64N(uint64(longest)), line: -1, change: r.IntN(8) == 0}
 		if r.IntN(8) == 0 {

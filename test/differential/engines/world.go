@@ -45,7 +45,10 @@ const (
 	poolVA     = 0x31_0000
 	writeVA    = 0x32_0000 // the code again, to be written
 	dataVA     = 0x40_0000
-	largeVA    = 0x60_0000 // a page of 2 MiB that RAM fills half of
+
+	// A page of 2 MiB that RAM fills half of. It comes first, so that nothing
+	// that walks up from data finds the code in it.
+	largeVA = 1<<64 - 0x20_0000
 )
 
 // world is where a program runs: memory and the state of the hart at first.
@@ -314,7 +317,7 @@ func (w *world) page(mode uint64) {
 	w.paged = true
 	w.win = 0x4000_0000
 	if w.chance(2) {
-		w.win = 0xffff_ffc0_0000_0000
+		w.win = 0xffff_ffd0_0000_0000
 	}
 	c := &w.state.CSR
 	c.Stvec, c.Sscratch = w.win+superVA+superCode, w.win+superVA+page
@@ -338,7 +341,7 @@ func (w *world) page(mode uint64) {
 	w.pool = []uint64{d, d + page, d + 3*page - 64}
 	w.good = len(w.pool)
 	w.pool = append(w.pool, d+4*page-256, d+5*page-32, d+6*page-8, d+7*page-512, d+8*page-128, d+9*page-64, d+1, d+page-3, d+2*page-1,
-		w.win+largeVA+ramSize-512, w.win+largeVA+ramSize-8, w.win+largeVA-8, ^uint64(0)-63, ^uint64(0)-7, 0, 1<<38-8, 1<<38, 1<<47-8,
+		w.win+largeVA+ramSize-512, w.win+largeVA+ramSize-8, ^uint64(0)-63, ^uint64(0)-7, 0, 1<<38-8, 1<<38, 1<<47-8,
 		1<<56-8, 1<<63, d^1<<57, d^1<<62, w.r.Uint64())
 }
 
