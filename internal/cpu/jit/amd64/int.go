@@ -315,8 +315,12 @@ func (e *Emitter) shift(in *ir.Inst, o shift, word, imm bool) {
 		if word {
 			mask = 31
 		}
-		if n := uint8(in.Imm) & mask; n != 0 || word {
+		n := uint8(in.Imm) & mask
+		if n != 0 || word {
 			e.shiftRI(o, !word, d, n)
+		}
+		if o == shr && n != 0 { // not negative as a word
+			word = false
 		}
 	} else {
 		e.get32(RCX, in.B)

@@ -33,6 +33,7 @@ func Block(start int32, insts []riscv.Inst, b *ir.Block) {
 	if !ended {
 		b.Insts = append(b.Insts, ir.Inst{Op: ir.Jump, Target: off, Index: uint8(len(insts))})
 	}
+	fusePairs(b.Insts)
 	markUndone(b.Insts)
 }
 

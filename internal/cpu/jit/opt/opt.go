@@ -17,6 +17,7 @@ type Pass struct {
 // Passes are run in this order.
 var Passes = []Pass{
 	{"fold", fold},
+	{"words", words},
 	{"share checks", share},
 	{"dead", dead},
 }
