@@ -36,7 +36,7 @@ func TestDump(t *testing.T) {
 	text := string(got)
 	for _, want := range append([]string{
 		"== cpu0 routines", "== cpu0 block va 0x80000000 gpa 0x80000000\n", "  auipc s0,", "ir after lowering:\n",
-		"\n   0 pc x8,", "host, ", "+0000  ", "link 0 at +", "leads to block gpa 0x8",
+		"\n   1 pc x8,", "host, ", "+0000  ", "link 0 at +", "leads to block gpa 0x8",
 		"has changed: its", "code cache full: all",
 	}, dumpedCode...) {
 		if !strings.Contains(text, want) {
