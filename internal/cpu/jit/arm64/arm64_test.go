@@ -143,7 +143,12 @@ func TestForms(t *testing.T) {
 		{"fmov s1, w3", func(a *asm) { a.fmovF(4, V1, X3) }},
 		{"fcmp d0, d1", func(a *asm) { a.fcmp(8, V0, V1, false) }},
 		{"fcmpe s0, s1", func(a *asm) { a.fcmp(4, V0, V1, true) }},
-		{"fsqrt d0, d1", func(a *asm) { a.scalar(opFSqrt, 8, V0, V1, 0) }},
+		{"fmov d5, d1", func(a *asm) { a.fmov(5, V1) }},
+		{"", func(a *asm) { a.fmov(5, 5) }},
+		{"orr v5.8b, v1.8b, v3.8b", func(a *asm) { a.orrV(5, V1, V3) }},
+		{"rbit v5.8b, v1.8b", func(a *asm) { a.rbitV(5, V1) }},
+		{"ldp d4, d5, [x19,#128]", func(a *asm) { a.pairF(true, 4, 5, X19, 128) }},
+		{"stp d30, d31, [x19,#-8]", func(a *asm) { a.pairF(false, 30, 31, X19, -8) }},
 		{"fcvt s0, d1", func(a *asm) { a.scalar(opFCvtToS, 8, V0, V1, 0) }},
 		{"fcvt d0, s1", func(a *asm) { a.scalar(opFCvtToD, 4, V0, V1, 0) }},
 		{"mrs x3, s3_3_c4_c4_1", func(a *asm) { a.readFPSR(X3) }},
@@ -156,9 +161,15 @@ func TestForms(t *testing.T) {
 
 // TestFloat decodes the scalar instructions.
 func TestFloat(t *testing.T) {
-	for op, code := range map[string]uint32{"fmul": opFMul, "fdiv": opFDiv, "fadd": opFAdd, "fsub": opFSub, "fmaxnm": opFMaxNM, "fminnm": opFMinNM} {
+	for op, code := range map[string]uint32{"fmul": opFMul, "fdiv": opFDiv, "fadd": opFAdd, "fsub": opFSub, "fmaxnm": opFMaxNM, "fminnm": opFMinNM,
+		"fmax": opFMax, "fmin": opFMin} {
 		check(t, op+" d0, d1, d2", func(a *asm) { a.scalar(code, 8, V0, V1, V2) })
 		check(t, op+" s0, s1, s2", func(a *asm) { a.scalar(code, 4, V0, V1, V2) })
+	}
+	for op, code := range map[string]uint32{"fabs": opFAbs, "fneg": opFNeg, "fsqrt": opFSqrt, "frintn": opFRintN, "frintp": opFRintP, "frintm": opFRintM,
+		"frintz": opFRintZ, "frinta": opFRintA, "frintx": opFRintX, "frinti": opFRintI} {
+		check(t, op+" d0, d1", func(a *asm) { a.scalar(code, 8, V0, V1, 0) })
+		check(t, op+" s0, s1", func(a *asm) { a.scalar(code, 4, V0, V1, 0) })
 	}
 	for op, code := range map[string]uint32{"fmadd": opFMAdd, "fmsub": opFMSub, "fnmadd": opFNMAdd, "fnmsub": opFNMSub} {
 		check(t, op+" d0, d1, d2, d3", func(a *asm) { a.fma(code, 8, 0, 1, 2, 3) })
@@ -362,7 +373,7 @@ func sample() []ir.Inst {
 					switch o {
 					case ir.FLoad, ir.FStore, ir.FFromX, ir.FFromI, ir.FFromU:
 						in.A &= 31
-					case ir.FToX, ir.FToI, ir.FToU, ir.FEq, ir.FLt, ir.FLe:
+					case ir.FToX, ir.FToI, ir.FToU, ir.FEq, ir.FLt, ir.FLe, ir.FLtQ, ir.FLeQ, ir.FClass:
 						in.Dst &= 31
 					}
 					if ir.CSRSwap <= o && o <= ir.CSRClear {

@@ -1,10 +1,12 @@
 package arm64
 
-// Vector registers, all free.
+// Vector registers: V0 to V2 are free.
 const (
 	V0 Reg = iota
 	V1
 	V2
+	V3
+	V4
 )
 
 // kind is the type field of scalar instructions.
@@ -21,11 +23,25 @@ const (
 	opFDiv    = 0x1e201800
 	opFAdd    = 0x1e202800
 	opFSub    = 0x1e203800
+	opFMax    = 0x1e204800
+	opFMin    = 0x1e205800
 	opFMaxNM  = 0x1e206800
 	opFMinNM  = 0x1e207800
+	opFAbs    = 0x1e20c000
+	opFNeg    = 0x1e214000
 	opFSqrt   = 0x1e21c000
 	opFCvtToS = 0x1e224000 // from what kind says
 	opFCvtToD = 0x1e22c000
+
+	// To an integer, towards or to nearest as FCVT.. below; I and X as FPCR
+	// says, of which X raises inexact.
+	opFRintN = 0x1e244000
+	opFRintP = 0x1e24c000
+	opFRintM = 0x1e254000
+	opFRintZ = 0x1e25c000
+	opFRintA = 0x1e264000
+	opFRintX = 0x1e274000
+	opFRintI = 0x1e27c000
 
 	// d = c + n*m, c - n*m, -c - n*m, -c + n*m
 	opFMAdd  = 0x1f000000
@@ -72,9 +88,29 @@ func (a *asm) fcmp(size uint8, n, m Reg, signal bool) {
 }
 
 // Operations on eight bytes.
+func (a *asm) rbitV(d, n Reg)    { a.inst(0x2e605800, false, d, n) }
 func (a *asm) cnt(d, n Reg)      { a.inst(0x0e205800, false, d, n) }
 func (a *asm) addv(d, n Reg)     { a.inst(0x0e31b800, false, d, n) }
 func (a *asm) cmtst(d, n, m Reg) { a.rrr(0x0e208c00, false, d, n, m) }
+
+// fmov copies a double, or what else there is in the lower half.
+func (a *asm) fmov(d, n Reg) {
+	if d != n {
+		a.inst(0x1e604000, false, d, n)
+	}
+}
+
+// orrV is of the lower half.
+func (a *asm) orrV(d, n, m Reg) { a.rrr(0x0ea01c00, false, d, n, m) }
+
+// pairF accesses two doubles at base + off, -512 <= off < 512.
+func (a *asm) pairF(load bool, t, u, base Reg, off int32) {
+	code := uint32(0x6d000000)
+	if load {
+		code |= 1 << 22
+	}
+	a.inst(code|uint32(off>>3)&0x7f<<15|uint32(u)<<10, false, t, base)
+}
 
 // What is in a vector register's lower half or, of 32 bits, quarter.
 func (a *asm) fmovX(size uint8, d, n Reg) { a.convert(opFMovX, size == 8, size, d, n) }

@@ -6,8 +6,8 @@
 // and all that the code touches but guest memory is at fixed distances from it
 // (Layout). X20 is what is left of the instruction budget, X21 the virtual
 // address of the page of the running block, X22 and X23 point to the TLBs. Most
-// guest registers live in host registers (mapped) all the time, the others in
-// memory. X0 to X3 and X30 are free. X18 and X29 are not touched, nor is X28,
+// guest registers live in host registers (mapped) all the time, so do f0 to f27
+// (floats.go), and the others in memory. X0 to X3, X30 and V0 to V2 are free. X18 and X29 are not touched, nor is X28,
 // Go's g: with no cgo, its signal handlers look for g nowhere else. Of the
 // stack the code uses one word of the trampoline's frame, for the address to
 // return to.
@@ -86,10 +86,18 @@ func NewRoutines(l *Layout, atomic bool) *Routines {
 			a.pair(load, mapped[i].host, mapped[i+1].host, state, l.x(mapped[i].guest))
 		}
 	}
+	floats := func(load bool) {
+		for r := ir.F0; r < ir.F0+mappedFloats; r += 2 {
+			a.pairF(load, floatHome(r), floatHome(r+1), state, l.f(r))
+		}
+	}
 	r := &Routines{atomic: atomic}
 	r.Enter = a.pos()
 	a.put32(0xf9000000 | saved/8<<10 | 31<<5 | uint32(LR)) // str x30, [sp, #saved]
 	homes(true)
+	floats(true)
+	a.movI(X1, boxBits)
+	a.fmovF(8, boxes, X1)
 	a.addI(true, loads, state, int64(l.Loads), LR)
 	a.addI(true, stores, state, int64(l.Stores), LR)
 	field(load64, budget, l.Left)
@@ -129,6 +137,7 @@ func NewRoutines(l *Layout, atomic bool) *Routines {
 	a.here(tail...)
 	field(store32, X2, l.Reason)
 	homes(false)
+	floats(false)
 	field(store64, budget, l.Left)
 	field(store64, page, l.Base)
 	field(load32, X0, l.FPUsed)
@@ -185,6 +194,8 @@ type Emitter struct {
 	links []abi.Link
 	cur   *ir.Inst
 	blk   *ir.Block
+
+	singles uint32 // which floating-point registers are known to hold singles
 }
 
 // NewEmitter makes an Emitter for code that lies behind the routines.
@@ -195,7 +206,7 @@ func NewEmitter(l *Layout, r *Routines) *Emitter { return &Emitter{l: l, r: r} }
 // id<<8 plus their index.
 func (e *Emitter) Emit(b *ir.Block, at int, id int) abi.Code {
 	e.buf, e.slows, e.sides, e.colds, e.links = e.buf[:0], e.slows[:0], e.sides[:0], e.colds[:0], e.links[:0]
-	e.at, e.id, e.blk = at, int32(id)<<8, b
+	e.at, e.id, e.blk, e.singles = at, int32(id)<<8, b, 0
 	e.subsI(true, budget, budget, uint32(b.Count))
 	short := e.bc(mi)
 	for i := range b.Insts {

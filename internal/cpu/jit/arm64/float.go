@@ -2,8 +2,7 @@ package arm64
 
 import "doppel/internal/cpu/jit/ir"
 
-// Floating point is the host's scalar instructions; vector registers are free,
-// and the guest's registers are in memory. FPCR has the rounding mode of frm and
+// Floating point is the host's scalar instructions. FPCR has the rounding mode of frm and
 // default NaNs, which are RISC-V's canonical ones (unpriv §21.3); flags gather
 // in FPSR, from where the engine takes them when code is left. Singles are
 // NaN-boxed (§21.2). What differs from the host is left to the interpreter, but
@@ -43,45 +42,7 @@ func (a *asm) armHost(l *Layout) {
 	a.writeFPCR(X0)
 }
 
-// boxed leaves to the interpreter unless the registers hold singles.
-func (e *Emitter) boxed(size uint8, rs ...ir.Reg) (slow []int) {
-	if size != 4 {
-		return nil
-	}
-	for i, r := range rs {
-		if i > 0 && r == rs[i-1] {
-			continue
-		}
-		e.field(load32, X0, e.l.f(r)+4)
-		e.cmnI(false, X0, 1)
-		slow = append(slow, e.bc(ne))
-	}
-	return slow
-}
-
-func (e *Emitter) getF(size uint8, v Reg, r ir.Reg) {
-	k := loadF64
-	if size == 4 {
-		k = loadF32
-	}
-	e.field(k, v, e.l.f(r))
-}
-
-// putBits stores X0, a single being boxed.
-func (e *Emitter) putBits(size uint8, r ir.Reg) {
-	if size == 4 {
-		e.logicalI(opOrr, true, X0, X0, ^int64(0xffff_ffff), X1)
-	}
-	e.field(store64, X0, e.l.f(r))
-}
-
-// putF stores V0.
-func (e *Emitter) putF(size uint8, r ir.Reg) {
-	e.fmovX(size, X0, V0)
-	e.putBits(size, r)
-}
-
-// finish is putF of what may have underflowed. The host raises that flag for
+// finish is putF of V0, which may have underflowed. The host raises that flag for
 // what is tiny before rounding, RISC-V after (unpriv §21.2), which differs at
 // most where the result is the smallest normal number: there the interpreter
 // decides. So that no such flag stays in FPSR, those that are right are moved
@@ -97,7 +58,7 @@ func (e *Emitter) finish(size uint8, r ir.Reg) {
 	e.subsI(false, ZR, X1, 1)
 	small := e.bc(ls)
 	back := e.pos()
-	e.putBits(size, r)
+	e.putF(size, r, V0)
 	n := len(e.slows) - 1 // of this Inst, by fpArm
 	const ufc, uf = 3, 2
 	e.colds = append(e.colds, func() {
@@ -123,13 +84,18 @@ func (e *Emitter) float(in *ir.Inst) bool {
 	case ir.FCSRRead, ir.FCSRWrite, ir.FCSRSet, ir.FCSRClear:
 		e.fcsr(in)
 		return true
-	case ir.FLoad, ir.FStore, ir.FSgnj, ir.FSgnjN, ir.FSgnjX, ir.FToX, ir.FFromX:
+	case ir.FLoad, ir.FStore, ir.FSgnj, ir.FSgnjN, ir.FSgnjX, ir.FToX, ir.FFromX, ir.FConst:
 		slow := []int{e.fpMoves()}
 		slow = append(slow, e.floatMove(in)...)
 		e.slow(slow...)
 		return true
 	case ir.FAdd, ir.FSub, ir.FMul, ir.FDiv, ir.FSqrt, ir.FMAdd, ir.FMSub, ir.FNMSub, ir.FNMAdd,
-		ir.FMin, ir.FMax, ir.FEq, ir.FLt, ir.FLe, ir.FToI, ir.FToU, ir.FFromI, ir.FFromU, ir.FToF:
+		ir.FMin, ir.FMax, ir.FEq, ir.FLt, ir.FLe, ir.FToI, ir.FToU, ir.FFromI, ir.FFromU, ir.FToF,
+		ir.FMinM, ir.FMaxM, ir.FLtQ, ir.FLeQ, ir.FRound:
+	case ir.FRoundNX:
+		if in.Round == ir.Away {
+			return false
+		}
 	default:
 		return false
 	}
@@ -138,6 +104,8 @@ func (e *Emitter) float(in *ir.Inst) bool {
 	switch {
 	case in.Op == ir.FToI || in.Op == ir.FToU:
 		slow = e.toInt(in)
+	case in.Op == ir.FRound:
+		slow = e.round(in)
 	case in.Round == ir.Dynamic:
 		slow = e.floatArith(in)
 	default: // for this alone
@@ -165,44 +133,50 @@ func (e *Emitter) floatArith(in *ir.Inst) (slow []int) {
 	switch in.Op {
 	case ir.FAdd, ir.FSub: // tiny sums are exact
 		slow = e.boxed(size, in.A, in.B)
-		e.getF(size, V0, in.A)
-		e.getF(size, V1, in.B)
-		e.scalar([...]uint32{opFAdd, opFSub}[in.Op-ir.FAdd], size, V0, V0, V1)
-		e.putF(size, in.Dst)
+		d := e.dstF(in.Dst)
+		e.scalar([...]uint32{opFAdd, opFSub}[in.Op-ir.FAdd], size, d, e.getF(V0, in.A), e.getF(V1, in.B))
+		e.putF(size, in.Dst, d)
 	case ir.FMul, ir.FDiv:
 		slow = e.boxed(size, in.A, in.B)
-		e.getF(size, V0, in.A)
-		e.getF(size, V1, in.B)
-		e.scalar([...]uint32{opFMul, opFDiv}[in.Op-ir.FMul], size, V0, V0, V1)
+		e.scalar([...]uint32{opFMul, opFDiv}[in.Op-ir.FMul], size, V0, e.getF(V0, in.A), e.getF(V1, in.B))
 		e.finish(size, in.Dst)
 	case ir.FSqrt:
 		slow = e.boxed(size, in.A)
-		e.getF(size, V0, in.A)
-		e.scalar(opFSqrt, size, V0, V0, 0)
-		e.putF(size, in.Dst)
+		d := e.dstF(in.Dst)
+		e.scalar(opFSqrt, size, d, e.getF(V0, in.A), 0)
+		e.putF(size, in.Dst, d)
 	case ir.FMAdd, ir.FMSub, ir.FNMSub, ir.FNMAdd:
 		slow = e.boxed(size, in.A, in.B, in.C)
-		e.getF(size, V0, in.A)
-		e.getF(size, V1, in.B)
-		e.getF(size, V2, in.C)
 		// The host's names negate the product, not the sum.
-		e.fma([...]uint32{opFMAdd, opFNMSub, opFMSub, opFNMAdd}[in.Op-ir.FMAdd], size, V0, V0, V1, V2)
+		code := [...]uint32{opFMAdd, opFNMSub, opFMSub, opFNMAdd}[in.Op-ir.FMAdd]
+		e.fma(code, size, V0, e.getF(V0, in.A), e.getF(V1, in.B), e.getF(V2, in.C))
 		e.finish(size, in.Dst)
 	case ir.FMin, ir.FMax:
 		slow = e.minMax(in)
-	case ir.FEq, ir.FLt, ir.FLe:
+	case ir.FMinM, ir.FMaxM: // as the host has them
+		slow = e.boxed(size, in.A, in.B)
+		d := e.dstF(in.Dst)
+		e.scalar([...]uint32{opFMin, opFMax}[in.Op-ir.FMinM], size, d, e.getF(V0, in.A), e.getF(V1, in.B))
+		e.putF(size, in.Dst, d)
+	case ir.FEq, ir.FLt, ir.FLe, ir.FLtQ, ir.FLeQ:
 		slow = e.floatCompare(in)
+	case ir.FRoundNX:
+		slow = e.boxed(size, in.A)
+		d := e.dstF(in.Dst)
+		e.scalar(opFRintX, size, d, e.getF(V0, in.A), 0)
+		e.putF(size, in.Dst, d)
 	case ir.FFromI, ir.FFromU:
 		e.fromInt(in)
 	case ir.FToF:
 		slow = e.boxed(12-size, in.A)
-		e.getF(12-size, V0, in.A)
+		a := e.getF(V0, in.A)
 		if size == 4 {
-			e.scalar(opFCvtToS, 8, V0, V0, 0)
+			e.scalar(opFCvtToS, 8, V0, a, 0)
 			e.finish(size, in.Dst)
 		} else {
-			e.scalar(opFCvtToD, 4, V0, V0, 0)
-			e.putF(size, in.Dst)
+			d := e.dstF(in.Dst)
+			e.scalar(opFCvtToD, 4, d, a, 0)
+			e.putF(size, in.Dst, d)
 		}
 	}
 	return slow
@@ -213,27 +187,25 @@ func (e *Emitter) floatArith(in *ir.Inst) (slow []int) {
 func (e *Emitter) minMax(in *ir.Inst) (slow []int) {
 	size := in.Size
 	slow = e.boxed(size, in.A, in.B)
-	e.getF(size, V0, in.A)
-	e.getF(size, V1, in.B)
-	e.fcmp(size, V0, V1, false)
+	x, y := e.getF(V0, in.A), e.getF(V1, in.B)
+	e.fcmp(size, x, y, false)
 	slow = append(slow, e.bc(vs))
 	code := uint32(opFMinNM)
 	if in.Op == ir.FMax {
 		code = opFMaxNM
 	}
-	e.scalar(code, size, V0, V0, V1)
-	e.putF(size, in.Dst)
+	d := e.dstF(in.Dst)
+	e.scalar(code, size, d, x, y)
+	e.putF(size, in.Dst, d)
 	return slow
 }
 
 func (e *Emitter) floatCompare(in *ir.Inst) (slow []int) {
 	size := in.Size
 	slow = e.boxed(size, in.A, in.B)
-	e.getF(size, V0, in.A)
-	e.getF(size, V1, in.B)
-	e.fcmp(size, V0, V1, in.Op != ir.FEq)
+	e.fcmp(size, e.getF(V0, in.A), e.getF(V1, in.B), in.Op == ir.FLt || in.Op == ir.FLe)
 	d := e.dst(in.Dst)
-	e.cset(d, [...]cond{eq, mi, ls}[in.Op-ir.FEq]) // false if unordered
+	e.cset(d, map[ir.Op]cond{ir.FEq: eq, ir.FLt: mi, ir.FLtQ: mi, ir.FLe: ls, ir.FLeQ: ls}[in.Op]) // false if unordered
 	e.put(in.Dst, d)
 	return slow
 }
@@ -245,8 +217,8 @@ func (e *Emitter) toInt(in *ir.Inst) (slow []int) {
 	size := in.Size
 	word := in.Flags&ir.Word != 0
 	slow = e.boxed(size, in.A)
-	e.getF(size, V0, in.A)
-	e.fcmp(size, V0, V0, false)
+	a := e.getF(V0, in.A)
+	e.fcmp(size, a, a, false)
 	slow = append(slow, e.bc(vs))
 	r := in.Round
 	switch {
@@ -260,7 +232,7 @@ func (e *Emitter) toInt(in *ir.Inst) (slow []int) {
 	codes := [...][2]uint32{ir.Nearest: {opFCvtNS, opFCvtNU}, ir.Zero: {opFCvtZS, opFCvtZU}, ir.Down: {opFCvtMS, opFCvtMU},
 		ir.Up: {opFCvtPS, opFCvtPU}, ir.Away: {opFCvtAS, opFCvtAU}}[r]
 	d := e.dst(in.Dst)
-	e.convert(codes[in.Op-ir.FToI], !word, size, d, V0)
+	e.convert(codes[in.Op-ir.FToI], !word, size, d, a)
 	if word {
 		e.sxtw(d, d)
 	}
@@ -273,8 +245,19 @@ func (e *Emitter) fromInt(in *ir.Inst) {
 	if in.Op == ir.FFromU {
 		code = opUCvtF
 	}
-	e.convert(code, in.Flags&ir.Word == 0, in.Size, V0, e.reg(in.A, X0))
-	e.putF(in.Size, in.Dst)
+	d := e.dstF(in.Dst)
+	e.convert(code, in.Flags&ir.Word == 0, in.Size, d, e.reg(in.A, X0))
+	e.putF(in.Size, in.Dst, d)
+}
+
+// round emits what rounds to an integer and raises no NX, in any mode.
+func (e *Emitter) round(in *ir.Inst) (slow []int) {
+	slow = e.boxed(in.Size, in.A)
+	code := [...]uint32{ir.Dynamic: opFRintI, ir.Nearest: opFRintN, ir.Zero: opFRintZ, ir.Down: opFRintM, ir.Up: opFRintP, ir.Away: opFRintA}[in.Round]
+	d := e.dstF(in.Dst)
+	e.scalar(code, in.Size, d, e.getF(V0, in.A), 0)
+	e.putF(in.Size, in.Dst, d)
+	return slow
 }
 
 // floatMove emits what neither rounds nor raises flags.
@@ -284,24 +267,37 @@ func (e *Emitter) floatMove(in *ir.Inst) (slow []int) {
 	case ir.FLoad:
 		a := e.address(in)
 		slow = append(slow, e.translate(a, loads, size))
-		e.indexed(loadWidth(size, false), X0, a, X3)
-		e.putBits(size, in.Dst)
+		k := loadF64
+		if size == 4 {
+			k = loadF32
+		}
+		d := e.dstF(in.Dst)
+		e.indexed(k, d, a, X3)
+		e.putF(size, in.Dst, d)
 	case ir.FStore:
 		a := e.address(in)
 		slow = append(slow, e.translate(a, stores, size))
-		e.field(loadWidth(size, false), X1, e.l.f(in.B))
-		e.indexed(storeWidth(size), X1, a, X3)
+		k := storeF64
+		if size == 4 {
+			k = storeF32
+		}
+		e.indexed(k, e.getF(V0, in.B), a, X3)
 	case ir.FToX:
 		d := e.dst(in.Dst)
-		e.field(loadWidth(size, true), d, e.l.f(in.A))
+		e.fmovX(size, d, e.getF(V0, in.A))
+		if size == 4 {
+			e.sxtw(d, d)
+		}
 		e.put(in.Dst, d)
 	case ir.FFromX:
-		if a := e.reg(in.A, X0); size == 4 {
-			e.mov32(X0, a)
-		} else {
-			e.mov(X0, a)
-		}
-		e.putBits(size, in.Dst)
+		d := e.dstF(in.Dst)
+		e.fmovF(size, d, e.reg(in.A, X0))
+		e.putF(size, in.Dst, d)
+	case ir.FConst:
+		e.movI(X0, in.Imm)
+		d := e.dstF(in.Dst)
+		e.fmovF(size, d, X0)
+		e.putF(size, in.Dst, d)
 	default:
 		slow = e.sign(in)
 	}
@@ -309,20 +305,36 @@ func (e *Emitter) floatMove(in *ir.Inst) (slow []int) {
 }
 
 func (e *Emitter) sign(in *ir.Inst) (slow []int) {
-	bit := in.Size*8 - 1
-	slow = e.boxed(in.Size, in.A, in.B)
-	e.field(load64, X0, e.l.f(in.A))
-	e.field(load64, X1, e.l.f(in.B))
+	size, bit := in.Size, in.Size*8-1
+	slow = e.boxed(size, in.A, in.B)
+	d := e.dstF(in.Dst)
+	if in.A == in.B {
+		a := e.getF(V0, in.A)
+		switch in.Op {
+		case ir.FSgnj:
+			d = a
+		case ir.FSgnjN:
+			e.scalar(opFNeg, size, d, a, 0)
+		case ir.FSgnjX:
+			e.scalar(opFAbs, size, d, a, 0)
+		}
+		e.putF(size, in.Dst, d)
+		return slow
+	}
+	w := size == 8
+	e.fmovX(size, X0, e.getF(V0, in.A))
+	e.fmovX(size, X1, e.getF(V1, in.B))
 	if in.Op == ir.FSgnjN {
-		e.rrr(opOrn, true, X1, ZR, X1)
+		e.rrr(opOrn, w, X1, ZR, X1)
 	}
-	e.logicalI(opAnd, true, X1, X1, 1<<bit, X2)
+	e.logicalI(opAnd, w, X1, X1, 1<<bit, X2)
 	if in.Op == ir.FSgnjX {
-		e.rrr(opEor, true, X0, X0, X1)
+		e.rrr(opEor, w, X0, X0, X1)
 	} else {
-		e.logicalI(opAnd, true, X0, X0, ^(int64(1) << bit), X2)
-		e.rrr(opOrr, true, X0, X0, X1)
+		e.logicalI(opAnd, w, X0, X0, ^(int64(1) << bit), X2)
+		e.rrr(opOrr, w, X0, X0, X1)
 	}
-	e.field(store64, X0, e.l.f(in.Dst))
+	e.fmovF(size, d, X0)
+	e.putF(size, in.Dst, d)
 	return slow
 }

@@ -76,6 +76,10 @@ func (e *Emitter) one(in *ir.Inst) {
 		e.sbfx(true, d, e.reg(in.A, X0), 0, 16)
 	case ir.ZextH:
 		e.ubfx(true, d, e.reg(in.A, X0), 0, 16)
+	case ir.RevBits:
+		e.fmovF(8, V0, e.reg(in.A, X0))
+		e.rbitV(V0, V0)
+		e.fmovX(8, d, V0)
 	case ir.ByteSwap:
 		e.rev(d, e.reg(in.A, X0))
 	case ir.OrBytes:
@@ -133,6 +137,7 @@ func (e *Emitter) one(in *ir.Inst) {
 		return
 	default:
 		if !e.float(in) && !e.system(in) {
+			e.singles = 0
 			e.callSlow(in.Index)
 		}
 		return
