@@ -148,8 +148,16 @@ type Options struct {
 // New returns a VCPU in its state at power-on. It fails if the host has no
 // memory for code, or forbids it.
 func New(cfg hart.Config, o Options) (*VCPU, error) {
+	v := &VCPU{}
+	if err := v.init(cfg, o); err != nil {
+		return nil, err
+	}
+	return v, nil
+}
+
+func (v *VCPU) init(cfg hart.Config, o Options) error {
 	if !Available() {
-		return nil, errors.New("translator: " + lacking)
+		return errors.New("translator: " + lacking)
 	}
 	if o.CodeBytes == 0 {
 		o.CodeBytes = defaultCodeBytes
@@ -169,9 +177,8 @@ func New(cfg hart.Config, o Options) (*VCPU, error) {
 	o.Slice = max(o.Slice, interp.MaxBlock) // a slice has room for any block
 	mem, err := platform.NewCodeMemory("code", o.CodeBytes)
 	if err != nil {
-		return nil, fmt.Errorf("translator: %w", err)
+		return fmt.Errorf("translator: %w", err)
 	}
-	v := &VCPU{}
 	runtime.AddCleanup(v, func(m *platform.CodeMemory) { m.Close() }, mem)
 	v.emit = newEmitter(&layout, routines)
 	v.in.Init(&v.h, cfg)
@@ -184,7 +191,7 @@ func New(cfg hart.Config, o Options) (*VCPU, error) {
 	v.codeBase = mem.Exec
 	v.code.trace = tracer{cfg.ID, o.Dump, o.PerfMap}
 	v.code.trace.routines(&v.code)
-	return v, nil
+	return nil
 }
 
 // Hart is the state that the VCPU runs on.
