@@ -414,7 +414,7 @@ func testDecodes(t *testing.T, far int32, atomic bool) {
 	}
 	r := NewRoutines(l, atomic)
 	routines := map[int]bool{r.Enter: true, r.slow: true, r.link: true, r.look: true, r.short: true,
-		r.across: true, r.status: true, r.call: true, r.sret: true}
+		r.across: true, r.loads: true, r.stores: true, r.status: true, r.call: true, r.sret: true}
 	e := NewEmitter(l, r)
 	const at = 0x1000
 	for _, in := range sample() {

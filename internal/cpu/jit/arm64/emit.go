@@ -36,6 +36,8 @@ type Routines struct {
 	look   int
 	short  int
 	across int // leaves before the instruction at X0
+	loads  int // see retry
+	stores int
 	atomic bool
 
 	// system.go
@@ -149,6 +151,10 @@ func NewRoutines(l *Layout, atomic bool) *Routines {
 	a.put32(0xf9400000 | saved/8<<10 | 31<<5 | uint32(LR)) // ldr x30, [sp, #saved]
 	a.ret()
 
+	r.loads = a.pos()
+	a.retry(l, loads)
+	r.stores = a.pos()
+	a.retry(l, stores)
 	p := privileged{asm: &a, l: l, look: r.look}
 	r.status = a.pos()
 	p.status()
@@ -172,6 +178,13 @@ type stub struct {
 	from   []int // branches that lead to it
 	index  uint8 // of the slow instruction
 	resume int
+
+	// For accesses: the routine that may find the address after all, or 0; the
+	// register that has the address; and where to go on then.
+	retry int
+	addr  Reg
+	size  uint8
+	back  int
 }
 
 // side is an exit by a branch.
@@ -225,6 +238,12 @@ func (e *Emitter) Emit(b *ir.Block, at int, id int) abi.Code {
 	}
 	for _, s := range e.slows {
 		e.here(s.from...)
+		if s.retry != 0 {
+			e.mov(X0, s.addr)
+			e.movI(X1, int64(s.size))
+			e.callRoutine(s.retry)
+			e.patch(e.cbz(true, X1), s.back)
+		}
 		e.callSlow(s.index)
 		e.b2(s.resume)
 	}
@@ -246,7 +265,7 @@ func (e *Emitter) callSlow(index uint8) {
 // slow makes the branches lead to a stub that has the interpreter execute the
 // current instruction and goes on after it.
 func (e *Emitter) slow(from ...int) {
-	e.slows = append(e.slows, stub{append([]int(nil), from...), e.cur.Index, e.pos()})
+	e.slows = append(e.slows, stub{from: append([]int(nil), from...), index: e.cur.Index, resume: e.pos()})
 }
 
 func (e *Emitter) leaPage(d Reg, off int32) { e.addI(true, d, page, int64(off), X2) }

@@ -266,7 +266,8 @@ func (e *Emitter) floatMove(in *ir.Inst) (slow []int) {
 	switch in.Op {
 	case ir.FLoad:
 		a := e.address(in)
-		slow = append(slow, e.translate(a, loads, size))
+		miss := e.translate(a, loads, size)
+		back := e.pos()
 		k := loadF64
 		if size == 4 {
 			k = loadF32
@@ -274,14 +275,17 @@ func (e *Emitter) floatMove(in *ir.Inst) (slow []int) {
 		d := e.dstF(in.Dst)
 		e.indexed(k, d, a, X3)
 		e.putF(size, in.Dst, d)
+		e.missed(miss, back, a, e.r.loads, size)
 	case ir.FStore:
 		a := e.address(in)
-		slow = append(slow, e.translate(a, stores, size))
+		miss := e.translate(a, stores, size)
+		back := e.pos()
 		k := storeF64
 		if size == 4 {
 			k = storeF32
 		}
 		e.indexed(k, e.getF(V0, in.B), a, X3)
+		e.missed(miss, back, a, e.r.stores, size)
 	case ir.FToX:
 		d := e.dst(in.Dst)
 		e.fmovX(size, d, e.getF(V0, in.A))

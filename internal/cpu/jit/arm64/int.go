@@ -76,6 +76,19 @@ func (e *Emitter) one(in *ir.Inst) {
 		e.sbfx(true, d, e.reg(in.A, X0), 0, 16)
 	case ir.ZextH:
 		e.ubfx(true, d, e.reg(in.A, X0), 0, 16)
+	case ir.Pack:
+		if word {
+			e.ubfx(true, X2, e.reg(in.A, X0), 0, 16)
+			e.shifted(opOrr, false, X2, X2, e.reg(in.B, X1), lsl, 16)
+			e.sxtw(d, X2)
+		} else {
+			e.mov32(X2, e.reg(in.A, X0))
+			e.shifted(opOrr, true, d, X2, e.reg(in.B, X1), lsl, 32)
+		}
+	case ir.PackBytes:
+		e.ubfx(true, X2, e.reg(in.A, X0), 0, 8)
+		e.ubfx(true, X3, e.reg(in.B, X1), 0, 8)
+		e.shifted(opOrr, true, d, X2, X3, lsl, 8)
 	case ir.RevBits:
 		e.fmovF(8, V0, e.reg(in.A, X0))
 		e.rbitV(V0, V0)
