@@ -17,6 +17,7 @@ const countEngine = "interp"
 // counter is a machine inside this process, whose instructions can be counted.
 type counter struct {
 	*console
+	engine  string
 	machine *doppel.Machine
 	cancel  context.CancelFunc
 	in      *io.PipeWriter
@@ -30,7 +31,7 @@ func startCounter(ctx context.Context, b Boot, engine string) (*counter, error) 
 	if err != nil {
 		return nil, err
 	}
-	c := &counter{console: newConsole(w), in: w, done: make(chan struct{})}
+	c := &counter{console: newConsole(w), engine: engine, in: w, done: make(chan struct{})}
 	c.machine, err = doppel.New(doppel.Config{Kernel: b.Kernel, Initrd: b.Initrd, Append: b.Append, Memory: memory,
 		Engine: engine, Console: doppel.Stream(r, c.console)})
 	if err != nil {
@@ -57,7 +58,7 @@ func startCounter(ctx context.Context, b Boot, engine string) (*counter, error) 
 	return c, nil
 }
 
-func (c *counter) Name() string { return "Doppel " + countEngine }
+func (c *counter) Name() string { return "Doppel " + c.engine }
 
 func (c *counter) Run(ctx context.Context, program string, count uint64) (Run, error) {
 	return runTyped(ctx, c.console, program, count)

@@ -20,6 +20,7 @@ type options struct {
 	only    *regexp.Regexp
 	quick   bool
 	shared  bool
+	stats   bool
 	out     string
 	image   string
 	suite   string
@@ -54,6 +55,7 @@ func parseFlags(args []string) (options, error) {
 	only := fs.String("only", "", "measure only programs whose name matches `regexp`, and no whole machine")
 	fs.BoolVar(&o.quick, "quick", false, "short runs and few rounds: about three minutes")
 	fs.BoolVar(&o.shared, "shared", false, "take off the time for which the scheduler of a busy host made programs wait")
+	fs.BoolVar(&o.stats, "stats", false, "print what each engine's translator did in an iteration of each program")
 	fs.StringVar(&o.out, "o", "", "write the report to `file` (default "+resultsFile+"; nowhere with -only)")
 	fs.StringVar(&o.image, "image", "debian:trixie", "`image` whose way to the login prompt is measured; empty for none")
 	fs.StringVar(&o.suite, "qemu-suite", "sid", "Debian `suite` to take QEMU from; empty for the tests' or the host's")

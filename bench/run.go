@@ -192,6 +192,7 @@ type fleet struct {
 	targets []Target // the host, then the emulators
 	guests  []*Guest
 	counter *counter
+	counted []*counter // with -stats, a machine for each engine
 }
 
 // startFleet boots everything and waits until it is at rest.
@@ -213,6 +214,15 @@ func (b *bench) startFleet(ctx context.Context) (*fleet, error) {
 	if f.counter, err = startCounter(ctx, b.fleet, countEngine); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
+	if b.stats {
+		for _, e := range b.engines {
+			c, err := startCounter(ctx, b.fleet, e)
+			if err != nil {
+				return nil, errors.Join(err, f.Close())
+			}
+			f.counted = append(f.counted, c)
+		}
+	}
 	if err := settle(ctx, f.guests); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
@@ -228,7 +238,24 @@ func (f *fleet) Close() error {
 	if f.counter != nil {
 		errs = append(errs, f.counter.Close())
 	}
+	for _, c := range f.counted {
+		errs = append(errs, c.Close())
+	}
 	return errors.Join(errs...)
+}
+
+// printCounts is for -stats: without, there are no machines for it.
+func (f *fleet) printCounts(ctx context.Context, program string, want time.Duration) error {
+	for _, c := range f.counted {
+		counts, err := c.countsOf(ctx, program, want)
+		if err != nil {
+			return err
+		}
+		if counts != nil { // the interpreter has none
+			progress("%s", describeCounts(c.Name(), program, counts))
+		}
+	}
+	return nil
 }
 
 // programs measures all programs on machines that stay up.
@@ -262,6 +289,9 @@ func (b *bench) programs(ctx context.Context) error {
 		}
 		if err == nil {
 			b.report.Rows = append(b.report.Rows, row)
+			err = f.printCounts(ctx, p.Name, b.count)
+		}
+		if err == nil {
 			continue
 		}
 		progress("FAILED: %v", err)

@@ -23,11 +23,13 @@ func newGate() *gate {
 	return g
 }
 
-// pass returns true when the caller may go on, false when it must end.
-func (g *gate) pass() bool {
+// pass returns true when the caller may go on, false when it must end. Before
+// it is held it calls parking.
+func (g *gate) pass(parking func()) bool {
 	if !g.raised.Load() {
 		return true
 	}
+	parking()
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.parked++

@@ -11,6 +11,7 @@ import (
 type CPUStats struct {
 	Instructions uint64 // as of its last exit
 	Exits        [cpu.ExitError + 1]uint64
+	Counts       []cpu.Count // of its translator, if it has one, as of the last pause
 }
 
 // Stats counts what a machine has done.
@@ -25,6 +26,9 @@ func (m *Machine) Stats() Stats {
 		c := CPUStats{Instructions: v.insns.Load()}
 		for i := range v.exits {
 			c.Exits[i] = v.exits[i].Load()
+		}
+		if counts := v.counts.Load(); counts != nil {
+			c.Counts = *counts
 		}
 		s.CPUs = append(s.CPUs, c)
 	}
@@ -49,6 +53,15 @@ func (s Stats) String() string {
 			}
 		}
 		sb.WriteByte('\n')
+		if len(c.Counts) > 0 {
+			fmt.Fprintf(&sb, "cpu%d: translator:", i)
+			for _, n := range c.Counts {
+				if n.N != 0 {
+					fmt.Fprintf(&sb, " %s %d;", n.Name, n.N)
+				}
+			}
+			sb.WriteByte('\n')
+		}
 	}
 	return sb.String()
 }

@@ -23,6 +23,8 @@ type vcpu struct {
 	wake  chan struct{} // one wake-up may wait
 	exits [cpu.ExitError + 1]atomic.Uint64
 	insns atomic.Uint64 // as of the last exit
+
+	counts atomic.Pointer[[]cpu.Count] // as of the last pause, nil if there are none
 }
 
 func newVCPU(c cpu.VCPU, h *hart.Hart) *vcpu {
@@ -47,7 +49,7 @@ func (m *Machine) run(v *vcpu) {
 			m.fail(fmt.Errorf("vCPU %d: internal error: %v\n%s", v.ID(), p, debug.Stack()))
 		}
 	}()
-	for m.gate.pass() {
+	for m.gate.pass(v.tell) {
 		if m.sbi != nil && !m.sbi.Enter(v.ID()) {
 			m.sleep(v)
 			continue
@@ -59,6 +61,14 @@ func (m *Machine) run(v *vcpu) {
 		if m.htif != nil {
 			m.htif.poll()
 		}
+	}
+}
+
+// tell makes known what a translator has counted.
+func (v *vcpu) tell() {
+	if c, ok := v.VCPU.(cpu.Counter); ok {
+		counts := c.Counts()
+		v.counts.Store(&counts)
 	}
 }
 

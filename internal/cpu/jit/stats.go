@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"doppel/internal/cpu"
 	"doppel/internal/riscv"
 )
 
@@ -46,3 +47,25 @@ func (s Stats) String() string {
 
 // Stats is the counts so far. The VCPU is not running.
 func (v *VCPU) Stats() Stats { return v.stats }
+
+// Counts is for cpu.Counter.
+func (v *VCPU) Counts() []cpu.Count {
+	s := &v.stats
+	all := []cpu.Count{
+		{Name: "blocks", N: s.Blocks},
+		{Name: "regions", N: s.Regions},
+		{Name: "bytes of code", N: s.Bytes},
+		{Name: "evictions", N: s.Evictions},
+		{Name: "pages compared", N: s.Compared},
+		{Name: "stale pages", N: s.Stale},
+		{Name: "slow instructions", N: s.Slow},
+		{Name: "links", N: s.Links},
+		{Name: "lookups", N: s.Lookups},
+		{Name: "slices", N: s.Slices},
+		{Name: "cold", N: s.Cold},
+	}
+	for op, n := range s.SlowOps {
+		all = append(all, cpu.Count{Name: "slow " + riscv.Op(op).String(), N: n})
+	}
+	return all
+}
