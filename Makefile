@@ -9,7 +9,7 @@ LINT    := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 MUST := '^test/differential/(user|system)\.TestAgainstQEMU$$$$' '^test/baremetal\.TestPrograms' '^test/conformance\.' \
 	'^test/e2e\.' '^test/litmus\.' '^test/arm64\.'
 
-.PHONY: all build demo test test-fast check fmt bench fuzz clean deps-demo deps-test
+.PHONY: all build demo test test-fast check fmt bench fuzz night soak clean deps-demo deps-test
 
 all: build
 
@@ -44,6 +44,16 @@ bench: deps-test build
 FUZZTIME ?= 60s
 fuzz:
 	scripts/fuzz $(FUZZTIME)
+
+# What takes a night: a million random programs on both engines, and fifty boots
+# of Debian with saves and kills at random points: make night PROGRAMS=100000
+PROGRAMS ?= 1000000
+night:
+	DOPPEL_PROGRAMS=$(PROGRAMS) $(GO) test -timeout 0 -run 'TestPrograms$$|TestAddresses$$' ./test/differential/engines
+
+BOOTS ?= 50
+soak: deps-test build
+	DOPPEL_SOAK=$(BOOTS) $(GO) test -timeout 0 -v -run 'TestSoak$$' ./test/e2e
 
 deps-demo:
 	@scripts/deps demo
