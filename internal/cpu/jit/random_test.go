@@ -37,7 +37,11 @@ func value(r *rand.Rand) uint64 {
 }
 
 func floatValue(r *rand.Rand) uint64 {
-	switch r.IntN(8) {
+	switch r.IntN(10) {
+	case 8: // products near the least normal double, and near the greatest
+		return math.Float64bits(math.Ldexp(1+r.Float64(), 511-r.IntN(2)*(1022+r.IntN(28)))) | r.Uint64()<<63
+	case 9: // the same of singles
+		return 0xffff_ffff_0000_0000 | uint64(math.Float32bits(float32(math.Ldexp(1+r.Float64(), 63-r.IntN(2)*(126+r.IntN(13))))))
 	case 0: // NaNs of both kinds, of doubles and singles
 		return 0x7ff0_0000_0000_0000 | r.Uint64()>>r.Uint32N(64) | r.Uint64()<<63
 	case 1:
