@@ -169,6 +169,7 @@ type block struct {
 	across bool
 
 	samples int     // slices that ended here
+	tries   int     // to make a region of the loop around it
 	region  *region // of which it is the header
 	inside  *region // whose links these are; the block is none itself
 }

@@ -34,11 +34,14 @@ const (
 	maxReturns = 4 // that a JumpReg is compared with
 )
 
-// explore finds what has been executed from b on.
+// explore finds what has been executed from b on, or nil if that does not lead
+// to b again.
 func explore(b *block) *graph {
 	g := &graph{pages: map[int32]*codePage{0: b.page}, heads: map[int32]*block{}, nodes: map[int32]*node{}}
 	var work []int32
+	start, again := int32(b.start), false
 	reach := func(off int32) bool {
+		again = again || off == start
 		to := g.block(off)
 		if to != nil && g.heads[off] == nil {
 			g.heads[off] = to
@@ -46,7 +49,8 @@ func explore(b *block) *graph {
 		}
 		return to != nil
 	}
-	reach(int32(b.start))
+	reach(start)
+	again = false
 	var returns []int32 // after calls
 	for len(work) > 0 {
 		at := work[len(work)-1]
@@ -65,10 +69,14 @@ func explore(b *block) *graph {
 		}
 		for _, d := range x.Insts {
 			at += int32(d.Len)
+			again = again || at == start
 			if d.Op == riscv.JAL && d.Rd != 0 && reach(at) {
 				returns = append(returns, at)
 			}
 		}
+	}
+	if !again {
+		return nil
 	}
 	slices.Sort(returns)
 	returns = slices.Compact(returns)
@@ -196,6 +204,17 @@ func (n *node) lowered() (b ir.RegionBlock, cut, ok bool) {
 		b.Insts = append(b.Insts, *in)
 	}
 	return b, false, true
+}
+
+// fits tells what lowered does, which lowers n into flat only.
+func (n *node) fits(flat *ir.Block) (cut, ok bool) {
+	lower.Block(n.off, n.insts, flat)
+	for i := range flat.Insts {
+		if in := &flat.Insts[i]; !regionOp(in) {
+			return true, in.Index > 0
+		}
+	}
+	return false, true
 }
 
 // loops returns the strongly connected components of the nodes in set that

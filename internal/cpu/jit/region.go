@@ -45,7 +45,9 @@ func (v *VCPU) sample(pc uint64) {
 		return
 	}
 	if b.samples++; b.samples >= v.samples {
-		b.samples = -4 * v.samples // not again soon
+		// Not again soon, and ever later: what is not in a loop will hardly be.
+		b.tries = min(b.tries+1, 5)
+		b.samples = -v.samples << (2 * b.tries)
 		v.promote(b, pc&^pageMask)
 	}
 }
@@ -54,9 +56,12 @@ func (v *VCPU) sample(pc uint64) {
 // is in one.
 func (v *VCPU) promote(b *block, va uint64) {
 	g := explore(b)
+	if g == nil {
+		return
+	}
 	set := map[int32]bool{}
 	for off, n := range g.nodes {
-		_, cut, ok := n.lowered()
+		cut, ok := n.fits(&v.block)
 		if cut {
 			n.succ = nil
 		}
