@@ -51,6 +51,7 @@ const length = 60_000 // instructions of a program
 func check(t testing.TB, s set, p *program, seed, length uint64) {
 	t.Helper()
 	events := schedule(rand.New(rand.NewPCG(seed, 1)), length)
+	p.devices(events)
 	if err := trial(p, events, s.machines); err != nil {
 		t.Fatalf("DOPPEL_SEED=%d, translator %s, theme %q, %v-mode, satp %#x: %v\n%s", seed, s.name, p.theme.name, p.mode, p.state.CSR.Satp, err,
 			last(t, p, events, stopOf(err)))

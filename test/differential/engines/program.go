@@ -201,10 +201,7 @@ func (w *world) writable() uint64 {
 // its start.
 func (p *program) finish() {
 	for i := 0; i < len(p.code); i += page {
-		at := uint64(codeAt + i)
-		if p.paged {
-			at = p.physical(p.entry() + uint64(i))
-		}
+		at := p.codeOffset(i)
 		copy(p.ram[at:at+page], p.code[i:min(i+page, len(p.code))])
 	}
 	p.state.PC = p.entry() + p.start
@@ -219,6 +216,14 @@ func (p *program) finish() {
 		p.u64(at+24, user)
 		p.u64(at+32, super)
 	}
+}
+
+// codeOffset is where in RAM an offset of the code is.
+func (p *program) codeOffset(off int) uint64 {
+	if p.paged {
+		return p.physical(p.entry()+uint64(off)&^(page-1)) + uint64(off)%page
+	}
+	return codeAt + uint64(off)
 }
 
 // physical translates an address of code, in either address space.

@@ -2,6 +2,7 @@ package engines
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -122,6 +123,19 @@ type event struct {
 	line   int  // of interrupts, toggled; -1 for none
 	flush  bool // of all translations
 	code   bool // a remote fence.i
+
+	// Before which a device stores an instruction, if word is not 0.
+	at   memory.GPA
+	word uint32
+}
+
+// devices has some of the events replace instructions of the program.
+func (p *program) devices(events []event) {
+	for i := range events {
+		if e := &events[i]; e.code && len(p.sites) > 0 {
+			e.at, e.word = base+memory.GPA(p.codeOffset(p.sites[p.r.IntN(len(p.sites))])), p.replacement()
+		}
+	}
 }
 
 // schedule is a list of events that covers so many instructions.
@@ -185,6 +199,11 @@ func follow(events []event, ms ...*machine) error {
 			}
 			if ev.flush {
 				c.Hart().RequestFlush(hart.Fence{})
+			}
+			if ev.word != 0 {
+				if err := m.space.WriteAt(binary.LittleEndian.AppendUint32(nil, ev.word), ev.at); err != nil {
+					return stopError{i, err}
+				}
 			}
 			if ev.code {
 				c.Hart().RequestFlush(hart.Fence{Code: true})
