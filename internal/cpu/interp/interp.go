@@ -78,11 +78,12 @@ type VCPU struct {
 	singleCode [2]inst
 	partCode   [maxBlock + 1]inst
 
-	loads   [tlbSize]tlbEntry
-	stores  [tlbSize]tlbEntry
-	fetches [fetchTLBSize]fetchEntry
-	jumps   [jumpSize]jumpEntry
-	near    [nearSize]*block // by physical address
+	loads                 [tlbSize]tlbEntry
+	stores                [tlbSize]tlbEntry
+	moreLoads, moreStores secondLevel
+	fetches               [fetchTLBSize]fetchEntry
+	jumps                 [jumpSize]jumpEntry
+	near                  [nearSize]*block // by physical address
 }
 
 var (

@@ -25,6 +25,8 @@ import (
 const (
 	tlbSize      = 16384
 	fetchTLBSize = 4096
+	sets         = 512 // of the second level
+	ways         = 8
 	jumpSize     = 4096
 	maxSpaces    = 64 // space numbers, from 1
 	pageMask     = memory.PageSize - 1
@@ -46,6 +48,36 @@ const (
 type tlbEntry struct {
 	tag    uint64
 	addend uintptr // what added to an address in the page makes the host's
+}
+
+// secondLevel holds what the TLB for loads or that for stores had to give up:
+// pages that have the same place there, or one page in several contexts. A
+// page's set is the same in all contexts, which have a way each. Generated code
+// looks here before it is left.
+type secondLevel [sets][ways]tlbEntry
+
+func set(va uint64) uint64 { return (va>>memory.PageShift ^ va>>26) % sets }
+
+func way(ctx uint64) uint64 { return (ctx>>3 ^ ctx>>6) % ways }
+
+func (l *secondLevel) put(va, ctx uint64, e tlbEntry) { l[set(va)][way(ctx)] = e }
+
+// at is va's entry, or nil.
+func (l *secondLevel) at(va, ctx uint64) *tlbEntry {
+	if e := &l[set(va)][way(ctx)]; e.tag == va&^pageMask|ctx {
+		return e
+	}
+	return nil
+}
+
+// drop forgets va's page in all contexts.
+func (l *secondLevel) drop(va uint64) {
+	all := &l[set(va)]
+	for i := range all {
+		if all[i].tag>>memory.PageShift == va>>memory.PageShift {
+			all[i].tag = 0
+		}
+	}
 }
 
 // at is the host's address for va, which is in the page.
@@ -218,6 +250,7 @@ func (v *VCPU) space(satp uint64) uint64 {
 		// Numbers are used up: start again with empty TLBs.
 		v.loads = [tlbSize]tlbEntry{}
 		v.stores = [tlbSize]tlbEntry{}
+		v.moreLoads, v.moreStores = secondLevel{}, secondLevel{}
 		v.fetches = [fetchTLBSize]fetchEntry{}
 		v.forgetJumps()
 		v.forgetData()
@@ -268,6 +301,7 @@ func (v *VCPU) flushTLB(f hart.Fence) {
 // each page marks it in the dirty log.
 func (v *VCPU) ForgetStores() {
 	v.stores = [tlbSize]tlbEntry{}
+	v.moreStores = secondLevel{}
 	v.forgetData()
 }
 
@@ -282,6 +316,8 @@ func (v *VCPU) flushPage(va uint64) {
 	if e := &v.fetches[page%fetchTLBSize]; e.tag>>memory.PageShift == page {
 		e.tag = 0
 	}
+	v.moreLoads.drop(va)
+	v.moreStores.drop(va)
 	if v.jumpPages.has(va) {
 		v.forgetJumps()
 	}
@@ -341,7 +377,7 @@ func (v *VCPU) find(va, size uint64, acc hart.Access) (p place, cause riscv.Caus
 			return p, 0, true
 		}
 		if whole {
-			v.loads[page%tlbSize] = entry
+			v.keepLoad(va, entry)
 			v.noteSuperpage(m, v.dataCtx)
 		}
 	case hart.Store:
@@ -351,6 +387,10 @@ func (v *VCPU) find(va, size uint64, acc hart.Access) (p place, cause riscv.Caus
 		r.HoldPage(off, v.h.ID())
 		if whole && m.Write {
 			v.stores[page%tlbSize] = entry
+			v.moreStores.put(va, v.dataCtx, entry)
+			if m.Read && r.Readable() {
+				v.keepLoad(va, entry) // most pages that are stored to are loaded from
+			}
 			v.noteSuperpage(m, v.dataCtx)
 		}
 	}
@@ -358,9 +398,18 @@ func (v *VCPU) find(va, size uint64, acc hart.Access) (p place, cause riscv.Caus
 	return p, 0, true
 }
 
+func (v *VCPU) keepLoad(va uint64, entry tlbEntry) {
+	v.loads[va>>memory.PageShift%tlbSize] = entry
+	v.moreLoads.put(va, v.dataCtx, entry)
+}
+
 // loadPlace is find for loads, through the TLB.
 func (v *VCPU) loadPlace(va, size uint64) (unsafe.Pointer, place, riscv.Cause, bool) {
 	if e := &v.loads[va>>memory.PageShift%tlbSize]; e.tag == va&^pageMask|v.dataCtx {
+		return e.at(va), place{}, 0, true
+	}
+	if e := v.moreLoads.at(va, v.dataCtx); e != nil {
+		v.loads[va>>memory.PageShift%tlbSize] = *e
 		return e.at(va), place{}, 0, true
 	}
 	p, cause, ok := v.find(va, size, hart.Load)
@@ -370,6 +419,10 @@ func (v *VCPU) loadPlace(va, size uint64) (unsafe.Pointer, place, riscv.Cause, b
 // storePlace is find for stores, through the TLB.
 func (v *VCPU) storePlace(va, size uint64) (unsafe.Pointer, place, riscv.Cause, bool) {
 	if e := &v.stores[va>>memory.PageShift%tlbSize]; e.tag == va&^pageMask|v.dataCtx {
+		return e.at(va), place{}, 0, true
+	}
+	if e := v.moreStores.at(va, v.dataCtx); e != nil {
+		v.stores[va>>memory.PageShift%tlbSize] = *e
 		return e.at(va), place{}, 0, true
 	}
 	p, cause, ok := v.find(va, size, hart.Store)

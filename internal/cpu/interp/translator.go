@@ -122,21 +122,29 @@ func (v *VCPU) ReplaceCode(old, code unsafe.Pointer) {
 // (memory.Region.WatchPage), so that ReleasePage may follow.
 func (v *VCPU) WithdrawStores() {
 	for i := range v.stores {
-		e := &v.stores[i]
-		if e.tag == 0 {
-			continue
-		}
-		host := e.addend + uintptr(e.tag&^pageMask)
-		for _, r := range v.mem.Regions() {
-			if off := uint64(host - uintptr(r.Host())); off < r.Size {
-				if r.Watched(off) {
-					e.tag = 0
-				}
-				break
-			}
+		v.withdraw(&v.stores[i])
+	}
+	for i := range v.moreStores {
+		for j := range v.moreStores[i] {
+			v.withdraw(&v.moreStores[i][j])
 		}
 	}
 	v.forgetData()
+}
+
+func (v *VCPU) withdraw(e *tlbEntry) {
+	if e.tag == 0 {
+		return
+	}
+	host := e.addend + uintptr(e.tag&^pageMask)
+	for _, r := range v.mem.Regions() {
+		if off := uint64(host - uintptr(r.Host())); off < r.Size {
+			if r.Watched(off) {
+				e.tag = 0
+			}
+			return
+		}
+	}
 }
 
 // Code tells where the code at the virtual address pc is, and gives what the
@@ -264,11 +272,13 @@ func (v *VCPU) GPAOf(host uintptr) memory.GPA {
 // leave all that setContext derives as setContext would.
 var Layout = struct {
 	Loads, Stores, DataContext, Entries uintptr
+	MoreLoads, MoreStores, Sets, Ways   uintptr // see secondLevel
 	Fetches, FetchContext, FetchEntries uintptr
 	Contexts                            uintptr
 
 	SeenPriv, SeenStatus, JumpKey, FPReady, Direct, Limit uintptr
 }{
+	MoreLoads: unsafe.Offsetof(VCPU{}.moreLoads), MoreStores: unsafe.Offsetof(VCPU{}.moreStores), Sets: sets, Ways: ways,
 	Loads: unsafe.Offsetof(VCPU{}.loads), Stores: unsafe.Offsetof(VCPU{}.stores), Entries: tlbSize,
 	DataContext: unsafe.Offsetof(VCPU{}.dataCtx), Contexts: unsafe.Offsetof(VCPU{}.ctxs),
 	Fetches: unsafe.Offsetof(VCPU{}.fetches), FetchEntries: fetchTLBSize,

@@ -117,6 +117,7 @@ func makeLayout() abi.Layout {
 		X: rel(hartAt + unsafe.Offsetof(v.h.State.X)), F: rel(hartAt + unsafe.Offsetof(v.h.State.F)),
 		FFlags: rel(hartAt + unsafe.Offsetof(v.h.State.FFlags)),
 		Loads:  rel(in + l.Loads), Stores: rel(in + l.Stores), TLBEntries: int32(l.Entries),
+		MoreLoads: rel(in + l.MoreLoads), MoreStores: rel(in + l.MoreStores), TLBSets: int32(l.Sets),
 		DataContext: rel(in + l.DataContext),
 		Fetches:     rel(in + l.Fetches), FetchEntries: int32(l.FetchEntries), FetchContext: rel(in + l.FetchContext),
 		CodeBase: rel(ctx + unsafe.Offsetof(v.context.codeBase)),

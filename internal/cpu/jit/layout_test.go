@@ -8,6 +8,7 @@ import (
 
 	"doppel/internal/cpu/cputest"
 	"doppel/internal/cpu/interp"
+	"doppel/internal/cpu/jit/abi"
 	"doppel/internal/riscv/hart"
 )
 
@@ -27,6 +28,8 @@ func TestLayout(t *testing.T) {
 		{"FFlags", layout.FFlags, uintptr(unsafe.Pointer(&v.h.FFlags))},
 		{"Loads", layout.Loads, in + interp.Layout.Loads},
 		{"Stores", layout.Stores, in + interp.Layout.Stores},
+		{"MoreLoads", layout.MoreLoads, in + interp.Layout.MoreLoads},
+		{"MoreStores", layout.MoreStores, in + interp.Layout.MoreStores},
 		{"DataContext", layout.DataContext, in + interp.Layout.DataContext},
 		{"Fetches", layout.Fetches, in + interp.Layout.Fetches},
 		{"FetchContext", layout.FetchContext, in + interp.Layout.FetchContext},
@@ -72,6 +75,9 @@ func TestLayout(t *testing.T) {
 		if got := v.base + uintptr(c.off); got != c.want {
 			t.Errorf("%s is at %+d from the start of the VCPU, want %+d", c.name, int64(got)-int64(v.base), int64(c.want)-int64(v.base))
 		}
+	}
+	if interp.Layout.Ways != abi.SetEntries {
+		t.Errorf("%d ways, want %d", interp.Layout.Ways, abi.SetEntries)
 	}
 	if off := unsafe.Offsetof(codeTable{}.CodeTable); off != 0 {
 		t.Errorf("the table of a page is at %d, want 0", off)

@@ -10,6 +10,9 @@ type Layout struct {
 	FFlags        int32
 	Loads, Stores int32 // TLBs of entries of 16 bytes: tag and addend
 	TLBEntries    int32
+	MoreLoads     int32 // TLBs of second level, see SetEntries
+	MoreStores    int32
+	TLBSets       int32 // a power of two, at most 1 << 14
 	DataContext   int32 // is or-ed into tags
 	Fetches       int32 // TLB of entries of 32 bytes: tag, two of no interest, and the page's CodeTable
 	FetchEntries  int32
@@ -53,6 +56,11 @@ type System struct {
 	Limit                                      int32 // a trap, which retires nothing, takes one off
 	FPIf                                       int32 // what FPOn is if mstatus.FS is Dirty
 }
+
+// A TLB's second level has sets of 8 entries. That of an address is
+// (address>>12 ^ address>>26) % TLBSets; the entry in it that a context has is
+// (context>>3 ^ context>>6) % 8.
+const SetEntries = 8
 
 // CodeTable tells where the code of a page's blocks is, in bytes from the start
 // of code memory, by the offset of their first instruction in units of 2 bytes.

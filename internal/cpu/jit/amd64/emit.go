@@ -40,7 +40,7 @@ type Routines struct {
 	fillLoad, fillStore int
 
 	// For misaligned accesses of 2, 4 and 8 bytes.
-	loads, stores [3]int
+	loads, stores [4]int
 
 	// system.go
 	status, call, ret int
