@@ -3,8 +3,10 @@
 package jit
 
 import (
+	"fmt"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -173,5 +175,22 @@ func TestEngineChange(t *testing.T) {
 	run(t, other, 100_001)
 	if x := other.h.X; x[11] != 66668 || x[12] != 3*66667 {
 		t.Errorf("a1 %d, a2 %d", x[11], x[12])
+	}
+}
+
+// TestPanic: a bug of ours ends Run with an error that says where the guest
+// was.
+func TestPanic(t *testing.T) {
+	_, v := machineOf(t, Options{Threshold: -1}, "la s0, loop\nloop: ld a1, 0(s0)\nj loop\n", cputest.Options{})
+	run(t, v, 1000)
+	v.code.blocks = nil
+	v.FlushTLB() // the load asks for a block by its number
+	e := v.Run(1000)
+	if e.Reason != cpu.ExitError || e.Err == nil {
+		t.Fatalf("exit %v (%v)", e.Reason, e.Err)
+	}
+	text := e.Err.Error()
+	if want := fmt.Sprintf("in the page %#x: ", uint64(cputest.Base)); !strings.HasPrefix(text, "BUG: translator at guest pc 0x8000000") || !strings.Contains(text, want) || !strings.Contains(text, "dispatch.go") {
+		t.Errorf("%s", text)
 	}
 }

@@ -234,7 +234,7 @@ func (v *VCPU) Run(budget uint64) (exit cpu.Exit) {
 		if p := recover(); p != nil {
 			// No guest can cause this; it is here so that a bug of ours stops
 			// one machine and not the process.
-			exit = cpu.Exit{Reason: cpu.ExitError, Err: fmt.Errorf("BUG: translator at guest pc %#x: %v\n%s", v.h.PC, p, debug.Stack())}
+			exit = cpu.Exit{Reason: cpu.ExitError, Err: fmt.Errorf("BUG: translator at guest pc %#x, or behind it in the page %#x: %v\n%s", v.h.PC, v.page, p, debug.Stack())}
 		}
 	}()
 	v.h.Enter()
