@@ -53,7 +53,7 @@ func parseFlags(args []string) (options, error) {
 	fs.StringVar(&o.doppel, "doppel", "bin/doppel", "the `program` to measure")
 	engines := fs.String("engines", "auto", "its `engines`, with commas between")
 	only := fs.String("only", "", "measure only programs whose name matches `regexp`, and no whole machine")
-	fs.BoolVar(&o.quick, "quick", false, "short runs and few rounds: about three minutes")
+	fs.BoolVar(&o.quick, "quick", false, "short runs and few rounds: about five minutes")
 	fs.BoolVar(&o.shared, "shared", false, "take off the time for which the scheduler of a busy host made programs wait")
 	fs.BoolVar(&o.stats, "stats", false, "print what each engine's translator did in an iteration of each program")
 	fs.StringVar(&o.out, "o", "", "write the report to `file` (default "+resultsFile+"; nowhere with -only)")
