@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/arch/arm64/arm64asm"
 
+	"doppel/internal/cpu/jit/abi"
 	"doppel/internal/cpu/jit/ir"
 	"doppel/internal/riscv"
 )
@@ -124,6 +125,7 @@ func TestForms(t *testing.T) {
 		{"bl .+0xfffffffffffffff0", func(a *asm) { a.patch(a.bl(), -16) }},
 		{"tbnz w3, #3, .+0x4", func(a *asm) { a.here(a.tbnz(X3, 3)) }},
 		{"tst w3, #0x6000", func(a *asm) { a.tstI(false, X3, 0x6000) }},
+		{"ldr w3, .+0x4", func(a *asm) { a.here(a.loadLiteral(X3)) }},
 		{"br x3", func(a *asm) { a.br(X3) }},
 		{"ret", func(a *asm) { a.ret() }},
 		{"ldaxr x3, [x4]", func(a *asm) { a.ldaxr(true, X3, X4) }},
@@ -414,16 +416,23 @@ func testDecodes(t *testing.T, far int32, atomic bool) {
 	}
 	r := NewRoutines(l, atomic)
 	routines := map[int]bool{r.Enter: true, r.slow: true, r.link: true, r.look: true, r.short: true,
-		r.across: true, r.loads: true, r.stores: true, r.status: true, r.call: true, r.sret: true}
+		r.far: true, r.across: true, r.loads: true, r.stores: true, r.status: true, r.call: true, r.sret: true}
 	e := NewEmitter(l, r)
 	const at = 0x1000
-	for _, in := range sample() {
-		b := &ir.Block{Start: 32, Count: 2, Insts: []ir.Inst{in, {Op: ir.JumpReg, A: 1, Index: 1}}}
+	for n, in := range sample() {
+		end := ir.Inst{Op: ir.JumpReg, A: 1, Index: 1}
+		if n%2 != 0 {
+			end = ir.Inst{Op: ir.Jump, Target: 1<<30 + int32(n), Index: 1}
+		}
+		b := &ir.Block{Start: 32, Count: 2, Insts: []ir.Inst{in, end}}
 		code := e.Emit(b, at, 5)
 		var targets []int
 		far := int64(0) // what X30 is beyond X19
 		for pc := 0; pc < len(code.Bytes); pc += 4 {
 			w := binary.LittleEndian.Uint32(code.Bytes[pc:])
+			if slices.ContainsFunc(code.Links, func(k abi.Link) bool { return k.Far && k.Context == pc }) {
+				continue // data
+			}
 			x, err := arm64asm.Decode(code.Bytes[pc:])
 			if err != nil {
 				if atomic && (w&0x3f200c00 == 0x38200000 || // of Armv8.1

@@ -338,6 +338,9 @@ func (a *asm) branch(code uint32) int {
 	return a.pos() - 4
 }
 
+// loadLiteral loads 32 bits from where it is patched to lead to.
+func (a *asm) loadLiteral(t Reg) int { return a.branch(0x18000000 | uint32(t)) }
+
 func (a *asm) b() int                   { return a.branch(codeB) }
 func (a *asm) bl() int                  { return a.branch(codeBL) }
 func (a *asm) bc(c cond) int            { return a.branch(codeBC | uint32(c)) }

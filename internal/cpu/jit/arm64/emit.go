@@ -35,6 +35,7 @@ type Routines struct {
 	link   int
 	look   int
 	short  int
+	far    int // goes on at the virtual address in X0
 	across int // leaves before the instruction at X0
 	loads  int // see retry
 	stores int
@@ -151,6 +152,8 @@ func NewRoutines(l *Layout, atomic bool) *Routines {
 	a.put32(0xf9400000 | saved/8<<10 | 31<<5 | uint32(LR)) // ldr x30, [sp, #saved]
 	a.ret()
 
+	r.far = a.pos()
+	a.lookup(l, r.look)
 	r.loads = a.pos()
 	a.retry(l, loads)
 	r.stores = a.pos()
@@ -279,8 +282,7 @@ func (e *Emitter) goTo(target int32) {
 	case target == e.blk.Start:
 		e.b2(0)
 	case target < 0 || target >= 4096:
-		e.leaPage(X0, target)
-		e.lookup()
+		e.farLink(target)
 	default:
 		n := int32(len(e.links))
 		from := e.b()
@@ -291,6 +293,28 @@ func (e *Emitter) goTo(target int32) {
 		e.leave(e.r.link)
 	}
 }
+
+// farLink goes on in another page. The context that it is linked in is in
+// memory behind it, not in an instruction.
+func (e *Emitter) farLink(target int32) {
+	e.field(load64, X2, e.l.FetchContext)
+	literal := e.loadLiteral(X1)
+	e.cmp(false, X1, X2)
+	other := e.bc(ne)
+	e.addI(true, page, page, int64(target&^4095), X2)
+	jump := e.b()
+	e.here(other)
+	e.leaPage(X0, target)
+	e.movI(X1, int64(e.id)+int64(len(e.links)))
+	stub := e.b()
+	e.patch(stub, e.r.link-e.at)
+	e.here(literal)
+	e.links = append(e.links, abi.Link{Patch: jump, Target: target, Far: true, Context: e.pos(), Stub: stub})
+	e.put32(^uint32(0)) // abi.NoContext
+}
+
+// FarRoutine finds its way to the virtual address in X0.
+func (r *Routines) FarRoutine() int { return r.far }
 
 // lookup goes on at the virtual address in X0.
 func (e *Emitter) lookup() { e.asm.lookup(e.l, e.r.look-e.at) }
