@@ -1,8 +1,6 @@
 package opt
 
 import (
-	"math"
-
 	"doppel/internal/cpu/jit/ir"
 )
 
@@ -70,25 +68,20 @@ func immediate(in *ir.Inst, known *[64]value) {
 	if in.Flags&ir.Immediate != 0 || in.B == 0 || !known[in.B].isConst {
 		return
 	}
-	c := known[in.B].c
-	switch in.Op {
+	c, op := known[in.B].c, in.Op
+	switch op {
 	case ir.Sub:
-		if c == math.MinInt32 {
-			return
-		}
-		in.Op, c = ir.Add, -c
+		op, c = ir.Add, -c
 	case ir.Shl, ir.Shr, ir.Sar, ir.Rol, ir.Ror, ir.BitClr, ir.BitExt, ir.BitInv, ir.BitSet:
 		c &= 63
 		if in.Flags&ir.Word != 0 {
 			c &= 31
 		}
 	}
-	if c != int64(int32(c)) {
-		if in.Op == ir.Add && -c == int64(int32(-c)) {
-			return
-		}
+	if !fits(c) {
 		return
 	}
+	in.Op = op
 	in.Flags |= ir.Immediate
 	in.B, in.Imm = 0, c
 }
