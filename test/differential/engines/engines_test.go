@@ -1,6 +1,7 @@
 package engines
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"testing"
 
@@ -65,38 +66,48 @@ func trial(p *program, events []event, ms []*machine) error {
 	return follow(events, ms...)
 }
 
-// TestPrograms compares whole programs. Machines are used again, so that code
-// of one program meets that of the ones before.
-func TestPrograms(t *testing.T) {
+// run compares n programs, a round of them on the same machines, so that code of
+// one program meets that of the ones before. It returns how many blocks and
+// regions each kind of translator has made.
+func run(t *testing.T, n int, length uint64, program func(seed uint64) *program) (blocks, regions map[string]uint64) {
 	need(t)
 	seed := repeat.Seed(t)
-	all := sets(t)
-	blocks, regions := map[string]uint64{}, map[string]uint64{}
-	count := func() {
-		for _, s := range all {
-			for _, m := range s.machines[1:] {
-				for _, e := range m.engines {
-					if v, ok := e.(*jit.VCPU); ok {
-						blocks[s.name] += v.Stats().Blocks
-						regions[s.name] += v.Stats().Regions
+	blocks, regions = map[string]uint64{}, map[string]uint64{}
+	const round = 200
+	for first := 0; first < n; first += round {
+		// What a round has made goes with its subtest.
+		ok := t.Run(fmt.Sprintf("from %d", first), func(t *testing.T) {
+			all := sets(t)
+			for i := first; i < min(first+round, n); i++ {
+				seed := seed + uint64(i)
+				check(t, all[seed%uint64(len(all))], program(seed), seed, length)
+			}
+			for _, s := range all {
+				for _, m := range s.machines[1:] {
+					for _, e := range m.engines {
+						if v, ok := e.(*jit.VCPU); ok {
+							blocks[s.name] += v.Stats().Blocks
+							regions[s.name] += v.Stats().Regions
+						}
 					}
 				}
 			}
+		})
+		if !ok {
+			break // one report is enough
 		}
 	}
-	n := repeat.Count(t, 600, 150)
-	for i := range n {
-		if i%200 == 199 {
-			count()
-			all = sets(t)
-		}
-		check(t, all[i%len(all)], newProgram(seed+uint64(i)), seed+uint64(i), length)
-	}
-	count()
+	return blocks, regions
+}
+
+// TestPrograms compares random programs.
+func TestPrograms(t *testing.T) {
+	n := repeat.Count(t, 1500, 300)
+	blocks, regions := run(t, n, length, newProgram)
 	t.Logf("blocks translated: %v; regions: %v", blocks, regions)
-	for _, s := range all {
-		if n > 100 && blocks[s.name] < uint64(n) {
-			t.Errorf("only %d blocks were translated by %s: this test shows nothing", blocks[s.name], s.name)
+	for _, o := range options {
+		if !t.Failed() && n > 100 && (blocks[o.name] < uint64(n) || o.Samples == 1 && regions[o.name] < uint64(n)/20) {
+			t.Errorf("only %d blocks and %d regions were made by %s: this test shows nothing", blocks[o.name], regions[o.name], o.name)
 		}
 	}
 }
@@ -104,14 +115,7 @@ func TestPrograms(t *testing.T) {
 // TestAddresses compares accesses through every shape of address. RAM lies
 // between guards, so that an access outside ends the process.
 func TestAddresses(t *testing.T) {
-	need(t)
-	seed := repeat.Seed(t)
-	all := sets(t)
-	for i := range repeat.Count(t, 100, 30) {
-		s := all[i%len(all)]
-		p := newAddresses(seed + uint64(i))
-		check(t, s, p, seed+uint64(i), 2*length)
-	}
+	run(t, repeat.Count(t, 150, 40), 2*length, newAddresses)
 }
 
 // TestEveryStop: a short program may stop after every one of its instructions.
