@@ -19,6 +19,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"doppel/internal/backend/block"
 	"doppel/internal/cpu/jit"
@@ -197,6 +198,23 @@ func (m *Machine) Fallback() error { return m.m.Fallback() }
 
 // Stats counts what the machine has done so far.
 func (m *Machine) Stats() Stats { return m.m.Stats() }
+
+// Counts are what the translator of each processor has counted, by names that
+// may change from version to version. The processors of a running machine are
+// interrupted for a moment.
+func (m *Machine) Counts() []map[string]uint64 {
+	var all []map[string]uint64
+	for _, cs := range m.m.Counts() {
+		named := make(map[string]uint64, len(cs))
+		for _, c := range cs {
+			if c.N != 0 || !strings.HasPrefix(c.Name, "slow ") { // of which there are hundreds
+				named[c.Name] = c.N
+			}
+		}
+		all = append(all, named)
+	}
+	return all
+}
 
 // Save writes the state of a paused or stopped machine, its memory included.
 // What is on disks is not part of it.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strings"
 	"syscall"
 
@@ -15,6 +16,7 @@ import (
 	"doppel/internal/backend/terminal"
 	"doppel/internal/image"
 	"doppel/internal/image/store"
+	"doppel/internal/manage/control"
 )
 
 type runFlags struct {
@@ -25,7 +27,8 @@ type runFlags struct {
 	ephemeral                        bool
 	net, engine, console             string
 	seed                             uint64
-	jitDump                          string
+	jitDump, name, control           string
+	stats                            bool
 	perfMap                          bool
 }
 
@@ -80,6 +83,9 @@ to the test finisher is passed on.`,
 	fl.StringVar(&f.engine, "engine", "auto", "processor: `auto|interp|jit|jit,check`; the last compares translator and interpreter")
 	fl.StringVar(&f.jitDump, "jit-dump", "", "write all that the translator makes to `FILE`: guest code, IR by pass, host code")
 	fl.BoolVar(&f.perfMap, "perf-map", false, "name generated code in /tmp/perf-PID.map, for Linux's perf")
+	fl.BoolVar(&f.stats, "stats", false, "at the end, print what the processors have done; doppel stats does it meanwhile")
+	fl.StringVar(&f.name, "name", "", "`NAME` of the machine, for doppel stats (default: the image's or the kernel's)")
+	fl.StringVar(&f.control, "control", "", "`SOCKET` for doppel stats, or none (default: in $XDG_RUNTIME_DIR/doppel)")
 	fl.StringVar(&f.console, "console", "stdio", "console: `stdio|pty|unix:PATH|none`")
 	fl.Uint64Var(&f.seed, "seed", 0, "make the guest's random numbers repeatable with seed `N`")
 	return cmd
@@ -101,6 +107,12 @@ func run(cmd *cobra.Command, f runFlags, name string) error {
 	}
 	ctx, quit := context.WithCancel(ctx)
 	defer quit()
+	var last control.Stats
+	defer func() { // when the terminal is itself again
+		if last.CPUs != nil {
+			printStats(cmd.ErrOrStderr(), &last)
+		}
+	}()
 	console, err := terminal.Open(f.console, terminal.Options{Quit: quit})
 	if err != nil {
 		return usageError{err}
@@ -114,7 +126,15 @@ func run(cmd *cobra.Command, f runFlags, name string) error {
 	if why := m.Fallback(); why != nil {
 		fmt.Fprintf(cmd.ErrOrStderr(), "doppel: the interpreter runs this guest, several times slower: %v\r\n", why)
 	}
+	closeControl, err := serveControl(f.control, f.machineName(name), f.engine, m, cmd.ErrOrStderr())
+	if err != nil {
+		return errors.Join(err, m.Close())
+	}
+	defer closeControl()
 	result, err := m.Run(ctx)
+	if f.stats {
+		last = figures(m, f.machineName(name), f.engine)
+	}
 	if ctx.Err() != nil { // the user quit, or a signal asked for it
 		err = withoutCanceled(err)
 	}
@@ -122,6 +142,21 @@ func run(cmd *cobra.Command, f runFlags, name string) error {
 		return err
 	}
 	return passOn(result.Code)
+}
+
+// machineName is what doppel stats calls the machine.
+func (f *runFlags) machineName(image string) string {
+	switch {
+	case f.name != "":
+		return f.name
+	case image != "":
+		return image
+	case f.kernel != "":
+		return filepath.Base(f.kernel)
+	case f.firmware != "":
+		return filepath.Base(f.firmware)
+	}
+	return "guest"
 }
 
 // withoutCanceled leaves what else is in err.

@@ -11,7 +11,7 @@ import (
 type CPUStats struct {
 	Instructions uint64 // as of its last exit
 	Exits        [cpu.ExitError + 1]uint64
-	Counts       []cpu.Count // of its translator, if it has one, as of the last pause
+	Counts       []cpu.Count // of its translator, if it has one, as of the last pause or Counts
 }
 
 // Stats counts what a machine has done.
@@ -27,9 +27,7 @@ func (m *Machine) Stats() Stats {
 		for i := range v.exits {
 			c.Exits[i] = v.exits[i].Load()
 		}
-		if counts := v.counts.Load(); counts != nil {
-			c.Counts = *counts
-		}
+		c.Counts = v.counts()
 		s.CPUs = append(s.CPUs, c)
 	}
 	return s

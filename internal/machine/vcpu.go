@@ -24,7 +24,7 @@ type vcpu struct {
 	exits [cpu.ExitError + 1]atomic.Uint64
 	insns atomic.Uint64 // as of the last exit
 
-	counts atomic.Pointer[[]cpu.Count] // as of the last pause, nil if there are none
+	published published
 }
 
 func newVCPU(c cpu.VCPU, h *hart.Hart) *vcpu {
@@ -43,13 +43,14 @@ func (v *vcpu) notify() {
 // run is a vCPU's goroutine.
 func (m *Machine) run(v *vcpu) {
 	defer m.gate.leave()
+	defer v.publish(true)
 	// The seat belt: whatever happens in here ends this machine, not the host.
 	defer func() {
 		if p := recover(); p != nil {
 			m.fail(fmt.Errorf("vCPU %d: internal error: %v\n%s", v.ID(), p, debug.Stack()))
 		}
 	}()
-	for m.gate.pass(v.tell) {
+	for v.atGate(m.gate) {
 		if m.sbi != nil && !m.sbi.Enter(v.ID()) {
 			m.sleep(v)
 			continue
@@ -64,12 +65,13 @@ func (m *Machine) run(v *vcpu) {
 	}
 }
 
-// tell makes known what a translator has counted.
-func (v *vcpu) tell() {
-	if c, ok := v.VCPU.(cpu.Counter); ok {
-		counts := c.Counts()
-		v.counts.Store(&counts)
+// atGate passes the gate. Counts are published before, if somebody asks or the
+// machine stops.
+func (v *vcpu) atGate(g *gate) bool {
+	if v.published.asked.Load() {
+		v.publish(false)
 	}
+	return g.pass(func() { v.publish(false) })
 }
 
 // handle serves an exit.

@@ -1,7 +1,9 @@
 package platform
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"syscall"
 
@@ -54,3 +56,24 @@ func checkOwn(f *os.File) error {
 	}
 	return nil
 }
+
+// PrivateFolder makes a folder that only its owner can enter, or checks that
+// the one that is there is such. In a folder for all, somebody else may have
+// been first.
+func PrivateFolder(path string) error {
+	if err := os.Mkdir(path, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	info, err := os.Lstat(path)
+	if err != nil {
+		return err
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !info.IsDir() || !ok || int(st.Uid) != os.Geteuid() || info.Mode().Perm()&0o077 != 0 {
+		return fmt.Errorf("%s must be a folder that belongs to you and that nobody else can enter", path)
+	}
+	return nil
+}
+
+// ProcessGone tells whether there is no process of that number.
+func ProcessGone(pid int) bool { return unix.Kill(pid, 0) == unix.ESRCH }

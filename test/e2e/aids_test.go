@@ -1,9 +1,12 @@
 package e2e
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -66,4 +69,69 @@ func TestChecked(t *testing.T) {
 	t.Parallel()
 	needsTranslator(t)
 	embedded(t, "jit,check")
+}
+
+// Another command sees what a running machine has done: by name, by process,
+// at a socket of its own, and among all; when the machine ends, nothing is
+// left.
+func TestStats(t *testing.T) {
+	t.Parallel()
+	run := t.TempDir()
+	env := []string{"XDG_RUNTIME_DIR=" + run}
+	socket := filepath.Join(t.TempDir(), "socket")
+	ask := func(args ...string) string {
+		t.Helper()
+		cmd := exec.Command(program, append([]string{"stats"}, args...)...)
+		cmd.Env = append(os.Environ(), env...)
+		out, err := cmd.Output()
+		if err != nil {
+			t.Errorf("doppel stats %q: %v, %s", args, err, out)
+		}
+		return string(out)
+	}
+	if got := ask(); got != "No machine is running.\n" {
+		t.Errorf("without a machine: %q", got)
+	}
+	a := start(t, options{env: env}, "run", "--name", "first", "--stats")
+	b := start(t, options{env: env}, "run", "--control", socket)
+	for _, s := range []*session{a, b} {
+		s.match(demoOK, soon)
+	}
+	pid := a.cmd.Process.Pid
+	for _, args := range [][]string{{}, {"first"}, {fmt.Sprint(pid)}} {
+		var all []struct {
+			Name, Status, Engine string
+			PID                  int
+			CPUs                 []struct {
+				Instructions uint64
+				Exits        map[string]uint64
+				Counts       map[string]uint64
+			}
+		}
+		out := ask(append(args, "--json")...)
+		if err := json.Unmarshal([]byte(out), &all); err != nil || len(all) != 1 {
+			t.Fatalf("doppel stats %q: %v: %s", args, err, out)
+		}
+		m := all[0]
+		if m.Name != "first" || m.PID != pid || m.Status != "running" || m.Engine != engines[0] || len(m.CPUs) != 1 ||
+			m.CPUs[0].Instructions == 0 || m.CPUs[0].Exits["mmio"] == 0 || (m.Engine == "jit") != (m.CPUs[0].Counts["TLB misses of loads"] != 0) {
+			t.Errorf("doppel stats %q: %s", args, out)
+		}
+	}
+	if got := ask("--control", socket); !regexp.MustCompile(`(?s)^guest, process \d+, running, engine \w+\n  instructions +[1-9]\d*\n`).MatchString(got) {
+		t.Errorf("at a socket: %q", got)
+	}
+	for _, s := range []*session{a, b} {
+		s.send("poweroff\n")
+		s.wait(0, soon)
+	}
+	if got := ask("--json"); got != "[]\n" {
+		t.Errorf("after the end: %q", got)
+	}
+	if !strings.HasPrefix(a.stderr(), "first, process ") || !strings.Contains(a.stderr(), " stopped, ") || !strings.Contains(a.stderr(), "exits, halt") {
+		t.Errorf("run --stats: %q", a.stderr())
+	}
+	if left, err := os.ReadDir(filepath.Join(run, "doppel")); err != nil || len(left) != 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
 }

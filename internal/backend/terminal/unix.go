@@ -1,7 +1,6 @@
 package terminal
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,6 +9,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"doppel/internal/platform"
 )
 
 // recentBytes is how much of the last output a new client is shown.
@@ -31,7 +32,7 @@ func openUnix(path string, o Options) (Console, error) {
 	if err := removeStale(path); err != nil {
 		return nil, err
 	}
-	l, err := listenPrivate(path)
+	l, err := platform.ListenPrivate(path)
 	if err != nil {
 		return nil, fmt.Errorf("console unix:%s: %w; choose a path in a folder that you can write to, of at most 107 bytes", path, unwrapOp(err))
 	}
@@ -39,19 +40,6 @@ func openUnix(path string, o Options) (Console, error) {
 	e.setDiscard(true)
 	e.done.Go(e.accept)
 	return e, nil
-}
-
-// listenPrivate makes a socket that is its owner's only from the start: Linux
-// gives the name the mode that the socket has when it is bound.
-func listenPrivate(path string) (net.Listener, error) {
-	lc := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
-		var err error
-		if e := c.Control(func(fd uintptr) { err = syscall.Fchmod(int(fd), 0o600) }); e != nil {
-			return e
-		}
-		return err
-	}}
-	return lc.Listen(context.Background(), "unix", path)
 }
 
 // removeStale removes a socket that nobody listens on. Anything else at the

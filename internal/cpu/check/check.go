@@ -201,3 +201,13 @@ func (v *VCPU) forget() {
 	v.subject.Reset()
 	v.oracle.Reset()
 }
+
+// Counts is for cpu.Counter: the subject's, and how often a difference was
+// excused.
+func (v *VCPU) Counts() []cpu.Count {
+	all := []cpu.Count{{Name: "differences excused", N: v.excused}}
+	if c, ok := v.subject.Engine.(cpu.Counter); ok {
+		all = append(all, c.Counts()...)
+	}
+	return all
+}

@@ -50,6 +50,7 @@ func (v *VCPU) fetchPlace(pc, va uint64) (p place, whole, ok bool) {
 
 // translateFetch is Translate for a parcel that memory holds.
 func (v *VCPU) translateFetch(va uint64) (m hart.Mapping, r *memory.Region, cause riscv.Cause, ok bool) {
+	v.misses[hart.Fetch]++
 	if m, cause, ok = v.h.Translate(va, 2, hart.Fetch); ok {
 		if r = v.mem.Find(m.GPA, 2); r != nil && r.Readable() {
 			return m, r, 0, true

@@ -46,6 +46,8 @@ type VCPU struct {
 	fpReady                bool   // mstatus.FS is Dirty: floating point needs no check
 	direct                 uint8  // what a translator may do by itself: see direct.go
 
+	misses [hart.Fetch + 1]uint64 // of TLBs, by the kind of access
+
 	mark int64 // Instret plus what is left of the budget
 	heat int64 // of a new block
 	hot  *block

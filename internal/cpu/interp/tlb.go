@@ -356,6 +356,7 @@ type place struct {
 // find translates an access that lies in one page. After ok = false the
 // hart is to trap with the cause.
 func (v *VCPU) find(va, size uint64, acc hart.Access) (p place, cause riscv.Cause, ok bool) {
+	v.misses[acc]++
 	m, cause, ok := v.h.Translate(va, size, acc)
 	if !ok {
 		return place{}, cause, false

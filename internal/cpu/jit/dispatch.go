@@ -3,6 +3,7 @@
 package jit
 
 import (
+	"time"
 	"unsafe"
 
 	"doppel/internal/cpu/interp"
@@ -216,6 +217,7 @@ func (v *VCPU) blockAt(gpa memory.GPA, host unsafe.Pointer) *block {
 			return b
 		}
 	}
+	start := time.Now()
 	src := v.in.Decode(gpa, host)
 	across := src == nil
 	if across && hasAcross {
@@ -250,5 +252,6 @@ func (v *VCPU) blockAt(gpa memory.GPA, host unsafe.Pointer) *block {
 	v.stats.Blocks++
 	v.stats.Bytes += uint64(len(made.Bytes))
 	v.code.trace.block(b, v.h.PC, &v.block, made.Bytes, made.Links)
+	v.stats.Compile += time.Since(start)
 	return b
 }

@@ -4,6 +4,7 @@ package jit
 
 import (
 	"slices"
+	"time"
 
 	"doppel/internal/cpu/jit/abi"
 	"doppel/internal/cpu/jit/ir"
@@ -48,7 +49,9 @@ func (v *VCPU) sample(pc uint64) {
 		// Not again soon, and ever later: what is not in a loop will hardly be.
 		b.tries = min(b.tries+1, 5)
 		b.samples = -v.samples << (2 * b.tries)
+		start := time.Now()
 		v.promote(b, pc&^pageMask)
+		v.stats.Compile += time.Since(start)
 	}
 }
 

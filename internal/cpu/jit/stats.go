@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"doppel/internal/cpu"
 	"doppel/internal/riscv"
@@ -16,6 +17,7 @@ type Stats struct {
 	Blocks    uint64 // translated
 	Bytes     uint64 // of code made
 	Regions   uint64 // made
+	Compile   time.Duration
 	Evictions uint64 // times that the code cache was emptied
 	Compared  uint64 // pages compared with memory after fence.i
 	Stale     uint64 // pages dropped because their code had changed
@@ -63,7 +65,9 @@ func (v *VCPU) Counts() []cpu.Count {
 		{Name: "lookups", N: s.Lookups},
 		{Name: "slices", N: s.Slices},
 		{Name: "cold", N: s.Cold},
+		{Name: "nanoseconds of translation", N: uint64(s.Compile)},
 	}
+	all = append(all, v.in.TranslationCounts()...)
 	for op, n := range s.SlowOps {
 		all = append(all, cpu.Count{Name: "slow " + riscv.Op(op).String(), N: n})
 	}

@@ -1,0 +1,99 @@
+// Package control lets one command look into a machine that another runs: a
+// Unix socket for each machine, which answers a request with one object in
+// JSON. It knows no machines; what to answer is the caller's.
+//
+// A client sends {"op":"stats"} and a newline, gets {"stats":{...}} or
+// {"error":"..."} and a newline, and the connection ends. The socket and its
+// folder are their owner's only, and the server asks the host who calls.
+//
+// Threads: a Server has a goroutine that accepts and one for each of at most
+// maxClients connections, which end by themselves within ioLimit. The function
+// that answers is called on these.
+package control
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"doppel/internal/platform"
+)
+
+// Stats is what a machine tells of itself.
+type Stats struct {
+	Name   string `json:"name"`
+	PID    int    `json:"pid"`
+	Status string `json:"status"`
+	Engine string `json:"engine"`
+	CPUs   []CPU  `json:"cpus"`
+}
+
+// CPU is what a machine tells of a vCPU. Counts are the translator's own:
+// their names may change from version to version.
+type CPU struct {
+	Instructions uint64            `json:"instructions"` // as of its last exit
+	Exits        map[string]uint64 `json:"exits"`        // from the engine to the machine, by reason
+	Counts       map[string]uint64 `json:"counts"`       // zero ones may be left out
+}
+
+type request struct {
+	Op string `json:"op"`
+}
+
+type response struct {
+	Error string `json:"error,omitempty"`
+	Stats *Stats `json:"stats,omitempty"`
+}
+
+const (
+	opStats     = "stats"
+	maxRequest  = 4 << 10
+	maxResponse = 4 << 20
+	maxClients  = 8
+	ioLimit     = 5 * time.Second
+	suffix      = ".sock"
+)
+
+// Dir is the folder of sockets, made if it is not there: doppel in
+// $XDG_RUNTIME_DIR, or a folder of the user's in the one for temporary files.
+func Dir() (string, error) {
+	dir := filepath.Join(os.TempDir(), fmt.Sprintf("doppel-%d", os.Geteuid()))
+	if run := os.Getenv("XDG_RUNTIME_DIR"); filepath.IsAbs(run) {
+		dir = filepath.Join(run, "doppel")
+	}
+	if err := platform.PrivateFolder(dir); err != nil {
+		return "", fmt.Errorf("control sockets: %w; remove it or set XDG_RUNTIME_DIR", err)
+	}
+	return dir, nil
+}
+
+// Path is where this process's socket is unless told otherwise.
+func Path() (string, error) {
+	dir, err := Dir()
+	return filepath.Join(dir, strconv.Itoa(os.Getpid())+suffix), err
+}
+
+// pidOf is the process that a socket of Dir belongs to, 0 for none.
+func pidOf(path string) int {
+	name, ok := strings.CutSuffix(filepath.Base(path), suffix)
+	pid, err := strconv.Atoi(name)
+	if !ok || err != nil || pid <= 0 {
+		return 0
+	}
+	return pid
+}
+
+// reason is what the host said, without the names that net and os put around
+// it.
+func reason(err error) error {
+	var errno syscall.Errno
+	if errors.As(err, &errno) {
+		return errno
+	}
+	return err
+}
