@@ -2,6 +2,7 @@ package engines
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"doppel/internal/riscv"
 )
@@ -52,6 +53,8 @@ func (p *program) statement() {
 		p.far()
 	case flags:
 		p.flags()
+	case known:
+		p.known()
 	default:
 		p.snippet()
 	}
@@ -88,6 +91,62 @@ func (p *program) flags() {
 		p.emit(riscv.Inst{Op: riscv.CSRRWI, Rd: rd, Rs1: uint8(p.r.IntN(5)), Imm: int64(riscv.CSRFrm)})
 	default:
 		p.emit(riscv.Inst{Op: riscv.CSRRW, Rd: rd, Imm: int64(riscv.CSRFflags)})
+	}
+}
+
+// known emits constants, made in all the ways that there are, and instructions
+// that have them as operands.
+func (p *program) known() {
+	rd := p.scratch5()
+	number := func(bits int) int64 { return int64(p.r.Uint64()) >> (63 - p.r.IntN(bits)) }
+	switch p.r.IntN(6) {
+	case 0:
+		p.emit(riscv.Inst{Op: riscv.LUI, Rd: rd, Imm: number(20) << 12})
+	case 1:
+		p.emit(riscv.Inst{Op: riscv.AUIPC, Rd: rd, Imm: number(20) << 12})
+	case 2:
+		p.constant(rd, int64(int32(p.r.Uint32())))
+	case 3: // one bit, or all but the lowest
+		p.emit(riscv.Inst{Op: riscv.ADDI, Rd: rd, Imm: []int64{1, -1}[p.r.IntN(2)]})
+		p.emit(riscv.Inst{Op: riscv.SLLI, Rd: rd, Rs1: rd, Imm: int64(p.r.IntN(64))})
+	default:
+		p.emit(riscv.Inst{Op: riscv.ADDI, Rd: rd, Imm: number(12)})
+	}
+	for range p.r.IntN(4) {
+		op := []riscv.Op{riscv.ADDI, riscv.ADDIW, riscv.SLLI, riscv.SRLI, riscv.SRAI, riscv.XORI, riscv.ORI, riscv.ANDI, riscv.SLLI_UW, riscv.SLLIW}[p.r.IntN(10)]
+		i := riscv.Inst{Op: op, Rd: rd, Rs1: rd, Imm: number(12)}
+		switch op {
+		case riscv.SLLI, riscv.SRLI, riscv.SRAI, riscv.SLLI_UW:
+			i.Imm &= 63
+		case riscv.SLLIW:
+			i.Imm &= 31
+		}
+		p.emit(i)
+	}
+	for range 1 + p.r.IntN(4) {
+		// Of the plain instructions on two registers, or one.
+		op := riscv.ADD + riscv.Op(p.r.IntN(int(riscv.REV8-riscv.ADD)+1))
+		f, ok := riscv.FormByName(op.String())
+		if !ok || !slices.Contains(f.Operands, riscv.OperandRs2) {
+			op = riscv.SUB
+		}
+		i := riscv.Inst{Op: op, Rd: p.scratch5(), Rs1: rd, Rs2: p.scratch()}
+		switch p.r.IntN(3) {
+		case 0:
+			i.Rs1, i.Rs2 = i.Rs2, i.Rs1
+		case 1:
+			i.Rs1, i.Rs2 = p.scratch(), rd
+		}
+		if p.chance(8) {
+			over := label{at: -1}
+			p.jump(riscv.Inst{Op: riscv.BEQ + riscv.Op(p.r.IntN(6)), Rs1: i.Rs1, Rs2: i.Rs2}, &over)
+			p.emit(riscv.Inst{Op: riscv.ADDI, Rd: p.scratch5(), Rs1: rd, Imm: number(12)})
+			p.bind(&over)
+		}
+		p.emit(i)
+		if p.chance(6) { // another constant of the first
+			rd = i.Rd
+		}
 	}
 }
 

@@ -44,23 +44,25 @@ const (
 	rewrite      // an instruction of the program is replaced
 	far          // a jump to just before the end of a page
 	flags        // floating-point flags are read, or cleared
+	known        // constants of all widths, and what is done with them
 	numKinds int = iota
 )
 
 func (k kind) String() string {
-	return [...]string{"snippet", "access", "advance", "rebase", "branch", "loop", "call", "table", "trap", "privil", "rewrite", "far", "flags"}[k]
+	return [...]string{"snippet", "access", "advance", "rebase", "branch", "loop", "call", "table", "trap", "privil", "rewrite", "far", "flags", "known"}[k]
 }
 
 var themes = []theme{
-	{name: "compute", kinds: [numKinds]int{snippet: 6, access: 2, branch: 3, loop: 3}, plain: true, clean: true},
+	{name: "compute", kinds: [numKinds]int{snippet: 6, known: 3, access: 2, branch: 3, loop: 3}, plain: true, clean: true},
 	{name: "memory", kinds: [numKinds]int{snippet: 2, access: 8, advance: 3, rebase: 1, branch: 2, loop: 3}, plain: true, clean: true},
 	{name: "calls", kinds: [numKinds]int{snippet: 4, access: 3, branch: 2, loop: 2, call: 4, table: 2, far: 1}, plain: true, clean: true},
 	{name: "late faults", kinds: [numKinds]int{snippet: 2, access: 8, advance: 4, branch: 2, loop: 3, call: 1}, plain: true},
-	{name: "everything", kinds: [numKinds]int{snippet: 6, access: 6, advance: 2, rebase: 2, branch: 3, loop: 3, call: 2, table: 1, trap: 1, privil: 1, rewrite: 1, far: 1}},
+	{name: "everything", kinds: [numKinds]int{snippet: 6, known: 1, access: 6, advance: 2, rebase: 2, branch: 3, loop: 3, call: 2, table: 1, trap: 1, privil: 1, rewrite: 1, far: 1}},
 	{name: "system", kinds: [numKinds]int{snippet: 3, access: 4, advance: 1, rebase: 2, branch: 1, loop: 2, call: 1, trap: 4, privil: 4, far: 1}, plain: true},
 	{name: "rewriting", kinds: [numKinds]int{snippet: 4, access: 1, branch: 2, loop: 3, call: 2, rewrite: 3, far: 2}, plain: true, clean: true},
-	{name: "tight", kinds: [numKinds]int{snippet: 4, access: 5, advance: 2, branch: 2, loop: 4, call: 1}, clean: true, tight: true},
-	{name: "tight, late faults", kinds: [numKinds]int{snippet: 3, access: 6, advance: 3, branch: 2, loop: 4, call: 1, far: 1}, tight: true},
+	{name: "tight", kinds: [numKinds]int{snippet: 4, known: 3, access: 5, advance: 2, branch: 2, loop: 4, call: 1}, clean: true, tight: true},
+	{name: "constants", kinds: [numKinds]int{snippet: 1, known: 8, access: 1, branch: 2, loop: 4}, clean: true, tight: true},
+	{name: "tight, late faults", kinds: [numKinds]int{snippet: 3, known: 1, access: 6, advance: 3, branch: 2, loop: 4, call: 1, far: 1}, tight: true},
 	{name: "float", kinds: [numKinds]int{snippet: 8, flags: 2, access: 2, branch: 1, loop: 3}, plain: true, clean: true},
 	{name: "instructions", kinds: [numKinds]int{snippet: 10, access: 2, branch: 1, loop: 2}, clean: true},
 }
