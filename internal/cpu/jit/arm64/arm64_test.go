@@ -405,7 +405,7 @@ func TestDecodes(t *testing.T) {
 }
 
 func testDecodes(t *testing.T, far int32, atomic bool) {
-	l := &Layout{X: -128, F: 128, FFlags: 400, Loads: 0x10000, Stores: 0x20000, TLBEntries: 1024, DataContext: far, Fetches: 0x40000,
+	l := &Layout{X: -128, F: 128, FFlags: 400, Loads: 0x10000, Stores: 0x20000, TLBEntries: 1024, MoreLoads: 0x50000, MoreStores: 0x60000, TLBSets: 512, DataContext: far, Fetches: 0x40000,
 		FetchEntries: 4096, FetchContext: far + 8, CodeBase: far + 16, Left: far + 24, Base: far + 32, PC: far + 40, Resume: far + 48,
 		ID: far + 56, Reason: far + 60, FPOn: far + 64, FPUsed: far + 68, FPStatus: far + 72, FPClean: far + 76,
 		FPMoves: far + 80, FRM: far + 84, ResHost: far + 88, ResValue: far + 96, ResValid: far + 104, ResSize: far + 105}

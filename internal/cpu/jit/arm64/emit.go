@@ -155,9 +155,9 @@ func NewRoutines(l *Layout, atomic bool) *Routines {
 	r.far = a.pos()
 	a.lookup(l, r.look)
 	r.loads = a.pos()
-	a.retry(l, loads)
+	a.retry(l, loads, l.MoreLoads)
 	r.stores = a.pos()
-	a.retry(l, stores)
+	a.retry(l, stores, l.MoreStores)
 	p := privileged{asm: &a, l: l, look: r.look}
 	r.status = a.pos()
 	p.status()

@@ -1,6 +1,9 @@
 package arm64
 
-import "doppel/internal/cpu/jit/ir"
+import (
+	"doppel/internal/cpu/jit/abi"
+	"doppel/internal/cpu/jit/ir"
+)
 
 // address returns a register that holds A + Imm, which is X0 unless the
 // address is that of a guest register as it is.
@@ -46,21 +49,19 @@ func (e *Emitter) load(in *ir.Inst) {
 	e.missed(miss, back, a, e.r.loads, in.Size)
 }
 
-// missed is slow after translate, for what is at back and is not atomic: that
-// is done inline too if the address is misaligned only and its page is in the
-// TLB.
+// missed is slow after translate, for what is at back and is not atomic: first
+// a routine has another look.
 func (e *Emitter) missed(miss, back int, addr Reg, retry int, size uint8) {
 	e.slow(miss)
-	if size > 1 {
-		s := &e.slows[len(e.slows)-1]
-		s.retry, s.addr, s.size, s.back = retry, addr, size, back
-	}
+	s := &e.slows[len(e.slows)-1]
+	s.retry, s.addr, s.size, s.back = retry, addr, size, back
 }
 
-// retry is a routine that does what translate does for an access of X1 bytes at
-// X0, aligned or not, that does not leave its page. X1 is 0 if that is so and
-// X3 has been found.
-func (a *asm) retry(l *Layout, tlb Reg) {
+// retry is a routine for an access of X1 bytes at X0 that translate has refused.
+// One that is not aligned but inside one page is good, and one that the TLB's
+// second level has, from where it goes back to the first. X1 is 0 if X3 is what
+// translate finds.
+func (a *asm) retry(l *Layout, tlb Reg, more int32) {
 	a.ubfx(true, X2, X0, 0, 12)
 	a.rrr(opAdd, true, X2, X2, X1)
 	a.movI(X3, 1<<12)
@@ -68,13 +69,37 @@ func (a *asm) retry(l *Layout, tlb Reg) {
 	inPage := a.bc(ls)
 	a.ret() // X1 is not 0
 	a.here(inPage)
-	a.ubfx(true, X1, X0, 12, log2(l.TLBEntries))
-	a.shifted(opAdd, true, X1, tlb, X1, lsl, 4)
-	a.pair(true, X2, X3, X1, 0)
 	a.access(load64, X1, state, l.DataContext, X1)
-	a.rrr(opEor, true, X2, X2, X1)
-	a.logicalI(opAnd, true, X1, X0, ^int64(0xfff), X1)
-	a.rrr(opEor, true, X1, X1, X2)
+	a.logicalI(opAnd, true, X2, X0, ^int64(0xfff), X3)
+	a.rrr(opOrr, true, X1, X1, X2) // the tag
+	a.ubfx(true, X2, X0, 12, log2(l.TLBEntries))
+	a.shifted(opAdd, true, X2, tlb, X2, lsl, 4)
+	a.access(load64, X3, X2, 0, X3)
+	a.cmp(true, X3, X1)
+	miss := a.bc(ne)
+	a.access(load64, X3, X2, 8, X3)
+	a.movI(X1, 0)
+	a.ret()
+
+	a.here(miss)
+	a.fmovF(8, V0, LR)
+	a.ubfx(true, X3, X0, 12, 52)
+	a.shifted(opEor, true, X3, X3, X0, lsr, 26)
+	a.ubfx(true, X3, X3, 0, log2(l.TLBSets))
+	a.ubfx(true, LR, X1, 3, 61)
+	a.shifted(opEor, true, LR, LR, X1, lsr, 6)
+	a.ubfx(true, LR, LR, 0, log2(abi.SetEntries))
+	a.shifted(opAdd, true, LR, LR, X3, lsl, log2(abi.SetEntries))
+	a.addI(true, X3, state, int64(more), X3)
+	a.shifted(opAdd, true, LR, X3, LR, lsl, 4)
+	a.access(load64, X3, LR, 0, X3)
+	a.cmp(true, X3, X1)
+	absent := a.bc(ne)
+	a.access(load64, X3, LR, 8, X3)
+	a.pair(false, X1, X3, X2, 0)
+	a.movI(X1, 0)
+	a.here(absent) // X1 is a tag, not 0
+	a.fmovX(8, LR, V0)
 	a.ret()
 }
 
