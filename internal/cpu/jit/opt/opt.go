@@ -62,23 +62,32 @@ func dead(r *ir.Region) {
 const maxSpan = 512
 
 // share gives every access that has a base register a site, and one to all
-// those that have the same value as base. If one of them stores, the check is
-// that for stores, which lets loads pass too.
+// those whose bases are known to be a constant apart. If one of them stores,
+// the check is that for stores, which lets loads pass too.
 func share(r *ir.Region) {
 	r.Sites = 1
-	type group struct {
-		members []*ir.Inst
-		lo, hi  int64
-		stores  bool
-	}
 	for n := range r.Blocks {
-		groups := map[ir.Reg]*group{} // by base
-		end := func(base ir.Reg) {
-			g := groups[base]
-			if g == nil {
-				return
+		var bases [32]based
+		var groups []*group // in the order of their first accesses
+		insts := r.Blocks[n].Insts
+		for i := range insts {
+			in := &insts[i]
+			if in.IsMemory() && in.A != 0 && r.Sites+len(groups) < maxSites {
+				b := &bases[in.A]
+				if b.group != nil && !b.group.takes(in, b.delta) {
+					b.group = nil
+				}
+				if b.group == nil {
+					*b = based{group: &group{lo: in.Imm, hi: in.Imm + int64(in.Size)}}
+					groups = append(groups, b.group)
+				}
+				b.group.add(in, b.delta)
 			}
-			delete(groups, base)
+			if d := in.Def(); d != 0 && d < ir.F0 {
+				bases[d] = after(in, &bases)
+			}
+		}
+		for _, g := range groups {
 			for _, in := range g.members {
 				in.Site = uint16(r.Sites)
 				in.Span = 0
@@ -90,32 +99,50 @@ func share(r *ir.Region) {
 			first.Low, first.Span = int32(g.lo), uint16(g.hi-g.lo)
 			r.Sites++
 		}
-		insts := r.Blocks[n].Insts
-		for i := range insts {
-			in := &insts[i]
-			if in.IsMemory() && in.A != 0 && r.Sites < maxSites {
-				lo, hi := in.Imm, in.Imm+int64(in.Size)
-				g := groups[in.A]
-				if g != nil && max(hi, g.hi)-min(lo, g.lo) > maxSpan {
-					end(in.A)
-					g = nil
-				}
-				if g == nil {
-					g = &group{lo: lo, hi: hi}
-					groups[in.A] = g
-				}
-				g.members = append(g.members, in)
-				g.lo, g.hi = min(lo, g.lo), max(hi, g.hi)
-				g.stores = g.stores || in.Op == ir.Store || in.Op == ir.FStore
-			}
-			if d := in.Def(); d != 0 {
-				end(d)
-			}
-		}
-		for base := ir.Reg(1); base < 32; base++ { // in order: the same code every time
-			end(base)
-		}
 	}
+}
+
+// group is accesses that share a site; lo and hi bound them, from the base of
+// the first.
+type group struct {
+	members []*ir.Inst
+	lo, hi  int64
+	stores  bool
+}
+
+// based says that a register is delta from the base of a group's first access.
+type based struct {
+	group *group
+	delta int64
+}
+
+func (g *group) takes(in *ir.Inst, delta int64) bool {
+	lo := delta + in.Imm
+	return max(g.hi, lo+int64(in.Size))-min(g.lo, lo) <= maxSpan && fits(min(g.lo, lo))
+}
+
+func (g *group) add(in *ir.Inst, delta int64) {
+	lo := delta + in.Imm
+	g.members = append(g.members, in)
+	g.lo, g.hi = min(g.lo, lo), max(g.hi, lo+int64(in.Size))
+	g.stores = g.stores || in.Op == ir.Store || in.Op == ir.FStore
+}
+
+// after is what the result of in is based on.
+func after(in *ir.Inst, bases *[32]based) based {
+	switch {
+	case in.Op != ir.Add:
+	case in.Flags == ir.Immediate:
+		b := bases[in.A]
+		if b.delta += in.Imm; fits(b.delta) {
+			return b
+		}
+	case in.Flags == 0 && in.B == 0:
+		return bases[in.A]
+	case in.Flags == 0 && in.A == 0:
+		return bases[in.B]
+	}
+	return based{}
 }
 
 // maxSites is how many sites a region may have.
