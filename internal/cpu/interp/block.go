@@ -226,8 +226,36 @@ func (b *block) rawAt(off uint16) uint64 {
 
 // bytes is what the block costs in memory, roughly.
 func (b *block) bytes() int {
-	const mapEntry = 40
-	return mapEntry + int(unsafe.Sizeof(*b)) + int(b.need+1)*int(unsafe.Sizeof(inst{})) + len(b.raw) + 8*len(b.links)
+	const pointers = 16
+	return pointers + int(unsafe.Sizeof(*b)) + int(b.need+1)*int(unsafe.Sizeof(inst{})) + len(b.raw) + 8*len(b.links)
+}
+
+// blockPage is the blocks of a page.
+type blockPage struct {
+	places [memory.PageSize / 2]uint16 // in list, plus one, by half the block's offset
+	list   []*block
+}
+
+// kept returns the block at gpa if the cache has it.
+func (v *VCPU) kept(gpa memory.GPA) *block {
+	if p := v.blocks[gpa>>memory.PageShift]; p != nil {
+		if n := p.places[gpa%memory.PageSize/2]; n != 0 {
+			return p.list[n-1]
+		}
+	}
+	return nil
+}
+
+// keep puts b, which is new, into the cache.
+func (v *VCPU) keep(b *block) {
+	p := v.blocks[b.gpa>>memory.PageShift]
+	if p == nil {
+		p = new(blockPage)
+		v.blocks[b.gpa>>memory.PageShift] = p
+		v.cacheBytes += int(unsafe.Sizeof(*p))
+	}
+	p.list = append(p.list, b)
+	p.places[b.gpa%memory.PageSize/2] = uint16(len(p.list))
 }
 
 // blockAt returns the block at gpa, whose first byte is at host, decoded from
@@ -238,12 +266,12 @@ func (v *VCPU) blockAt(gpa memory.GPA, host unsafe.Pointer) *block {
 		v.validate(b)
 		return b
 	}
-	b := v.blocks[gpa]
+	b := v.kept(gpa)
 	if b == nil {
 		b = &cut(&v.pools.blocks, 1)[0]
 		b.gpa, b.host = gpa, host
 		v.decode(b)
-		v.blocks[gpa] = b
+		v.keep(b)
 	}
 	v.validate(b)
 	*near = b
@@ -265,7 +293,7 @@ func (v *VCPU) validate(b *block) {
 // forgetBlocks empties the decode cache. Blocks that are still linked from the
 // one that is running work as before, and go when it ends.
 func (v *VCPU) forgetBlocks() {
-	v.blocks = make(map[memory.GPA]*block)
+	v.blocks = make(map[memory.GPA]*blockPage)
 	v.pools = pools{}
 	v.cacheBytes = 0
 	v.part.links = nil

@@ -27,6 +27,13 @@ func newVCPU(t *testing.T, src string, o cputest.Options) (*cputest.Machine, *VC
 // testCacheBytes takes less time to fill than maxCacheBytes.
 const testCacheBytes = 8 << 20
 
+func allBlocks(v *VCPU) (all []*block) {
+	for _, p := range v.blocks {
+		all = append(all, p.list...)
+	}
+	return all
+}
+
 // TestCacheBound: code without end does not fill the host's memory, and runs
 // right while the cache is emptied under it.
 func TestCacheBound(t *testing.T) {
@@ -55,7 +62,7 @@ func TestCacheBound(t *testing.T) {
 		t.Errorf("the cache held %d bytes, its limit is %d", most, testCacheBytes)
 	}
 	sum := 0
-	for _, b := range v.blocks {
+	for _, b := range allBlocks(v) {
 		sum += b.bytes()
 	}
 	if sum > v.cacheBytes {
@@ -138,7 +145,9 @@ data:	.dword 0, 0
 func TestLatency(t *testing.T) {
 	m, v := newVCPU(t, ".rept 5000\nnop\n.endr\n", cputest.Options{})
 	run(t, v, 4000)
-	for gpa, b := range v.blocks {
+	all := allBlocks(v)
+	for _, b := range all {
+		gpa := b.gpa
 		if b.need > maxBlock {
 			t.Errorf("block at %#x has %d instructions", uint64(gpa), b.need)
 		}
@@ -146,8 +155,8 @@ func TestLatency(t *testing.T) {
 			t.Errorf("block at %#x has %d bytes, over the page's end", uint64(gpa), len(b.raw))
 		}
 	}
-	if want := 4000 / maxBlock; len(v.blocks) < want {
-		t.Errorf("%d blocks, want at least %d", len(v.blocks), want)
+	if want := 4000 / maxBlock; len(all) < want {
+		t.Errorf("%d blocks, want at least %d", len(all), want)
 	}
 	_ = m
 }

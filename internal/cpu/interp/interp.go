@@ -68,7 +68,7 @@ type VCPU struct {
 	super                [2]addressRange
 	jumpPages            pageSet // that v.jumps has entries of, since the epoch began
 
-	blocks     map[memory.GPA]*block
+	blocks     map[memory.GPA]*blockPage // by the page's number
 	cacheBytes int
 	cacheLimit int
 	pools      pools

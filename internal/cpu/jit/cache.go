@@ -60,7 +60,8 @@ const (
 
 // codeTable is what a page has in the interpreter's TLB for fetches.
 type codeTable struct {
-	abi.CodeTable // first, for generated code
+	abi.CodeTable                             // first, for generated code
+	places        [memory.PageSize / 2]uint16 // of blocks in the page's list, plus one, by half their offset
 	page          *codePage
 	copy          [memory.PageSize]byte // see codePage
 }
@@ -70,7 +71,6 @@ type codePage struct {
 	generation uint64
 	gpa        memory.GPA
 	key        pageKey
-	blocks     map[uint16]*block // by offset in the page
 	list       []*block
 
 	region *memory.Region
@@ -98,9 +98,9 @@ func (p *codePage) memory() []byte { return unsafe.Slice((*byte)(p.host), memory
 
 // add makes b one of the page's blocks.
 func (p *codePage) add(b *block) {
-	p.blocks[b.start] = b
-	p.CodeTable[b.start/2] = b.offset
 	p.list = append(p.list, b)
+	p.places[b.start/2] = uint16(len(p.list))
+	p.CodeTable[b.start/2] = b.offset
 	raw, at := b.Raw(), int(b.start)
 	end := at + len(raw)
 	if p.hi == 0 {
@@ -118,6 +118,20 @@ func (p *codePage) add(b *block) {
 	if !bytes.Equal(raw, p.copy[at:end]) {
 		p.snapshot()
 	}
+}
+
+// maxPageBlocks is how many blocks a page's places can tell apart.
+const maxPageBlocks = 1<<16 - 1
+
+// block returns the one at an offset in the page, if there is one.
+func (p *codePage) block(off uint64) *block {
+	if p.codeTable == nil {
+		return nil
+	}
+	if n := p.places[off%memory.PageSize/2]; n != 0 {
+		return p.list[n-1]
+	}
+	return nil
 }
 
 // snapshot takes the blocks as they were translated, whatever memory says by
@@ -220,8 +234,9 @@ func (c *cache) newPage(gpa memory.GPA, host unsafe.Pointer, generation uint64) 
 		t, c.free = c.free[n-1], c.free[:n-1]
 	}
 	t.CodeTable = c.none.CodeTable
+	clear(t.places[:])
 	region := c.in.Hart().Memory().Find(gpa, 1)
-	t.page = &codePage{codeTable: t, generation: generation, blocks: make(map[uint16]*block), at: make(map[uint64]uint64), gpa: gpa, key: c.key(gpa),
+	t.page = &codePage{codeTable: t, generation: generation, at: make(map[uint64]uint64), gpa: gpa, key: c.key(gpa),
 		region: region, off: uint64(gpa-region.Base) &^ pageMask,
 		lo: memory.PageSize, host: unsafe.Add(host, -int(gpa&pageMask))}
 	c.pages[t.page.key] = t.page
@@ -310,7 +325,7 @@ func (c *cache) drop(p *codePage, s *Stats) {
 	p.region.UnwatchPage(p.off)
 	c.in.ReplaceCode(unsafe.Pointer(p.codeTable), unsafe.Pointer(&c.none))
 	c.free = append(c.free, p.codeTable)
-	p.codeTable, p.blocks, p.list = nil, nil, nil
+	p.codeTable, p.list = nil, nil
 	s.Stale++
 }
 

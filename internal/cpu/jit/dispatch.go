@@ -91,7 +91,7 @@ func (v *VCPU) native(b *block) (end bool) {
 				v.linkFar(from, n, va, code)
 				break
 			}
-			b := from.page.blocks[uint16(v.pc&pageMask)]
+			b := from.page.block(uint64(v.pc & pageMask))
 			if b == nil {
 				return false
 			}
@@ -213,7 +213,7 @@ func (v *VCPU) blockAt(gpa memory.GPA, host unsafe.Pointer) *block {
 	v.fresh()
 	p := v.code.page(gpa, v.generation, &v.stats)
 	if p != nil {
-		if b := p.blocks[uint16(gpa&pageMask)]; b != nil {
+		if b := p.block(uint64(gpa & pageMask)); b != nil {
 			return b
 		}
 	}
@@ -229,7 +229,8 @@ func (v *VCPU) blockAt(gpa memory.GPA, host unsafe.Pointer) *block {
 	b := &block{Block: src, start: uint16(gpa & pageMask), count: int64(len(src.Insts)), across: across}
 	lower.Block(int32(b.start), src.Insts, &v.block)
 	made := v.emit.Emit(&v.block, v.code.end, len(v.code.blocks))
-	if v.code.end+len(made.Bytes) > len(v.code.mem.Bytes) || len(v.code.blocks)+1 >= abi.MaxBlocks {
+	if v.code.end+len(made.Bytes) > len(v.code.mem.Bytes) || len(v.code.blocks)+1 >= abi.MaxBlocks ||
+		p != nil && len(p.list) == maxPageBlocks {
 		// Full: begin anew. No code is running.
 		v.code.trace.evicted(&v.code)
 		v.code.forget()

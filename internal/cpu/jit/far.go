@@ -80,7 +80,7 @@ func (v *VCPU) linkFar(from *block, n int, va uint64, code uintptr) {
 	if f.to == nil {
 		p.farOut = append(p.farOut, farRef{from, n})
 	}
-	f.to, f.block = to, to.blocks[uint16(pc&pageMask)]
+	f.to, f.block = to, to.block(uint64(pc&pageMask))
 	to.farIn = append(to.farIn, farRef{from, n})
 	c.patch(l.Patch, int(code-c.mem.Exec))
 	c.putContext(l.Context, int32(v.in.FetchContext()))

@@ -98,7 +98,7 @@ func (g *graph) block(off int32) *block {
 	if p == nil {
 		return nil
 	}
-	return p.blocks[uint16(off&pageMask)]
+	return p.block(uint64(off & pageMask))
 }
 
 // split adds the basic blocks of the block at an offset.

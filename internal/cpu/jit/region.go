@@ -41,7 +41,7 @@ func (v *VCPU) sample(pc uint64) {
 	if !ok {
 		return
 	}
-	b := (*codeTable)(*code).page.blocks[uint16(gpa&pageMask)]
+	b := (*codeTable)(*code).page.block(uint64(gpa & pageMask))
 	if b == nil {
 		return
 	}
