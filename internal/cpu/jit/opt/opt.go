@@ -42,7 +42,8 @@ func dead(r *ir.Region) {
 		var unread [64]bool // registers whose value does not matter
 		for i := len(insts) - 1; i >= 0; i-- {
 			in := &insts[i]
-			if leaves(in) {
+			left := leaves(in)
+			if left {
 				unread = [64]bool{}
 			}
 			if d := in.Def(); d != 0 {
@@ -50,7 +51,7 @@ func dead(r *ir.Region) {
 					*in = ir.Inst{Op: ir.Nop, Index: in.Index}
 					continue
 				}
-				unread[d] = true
+				unread[d] = !left // what it overwrites is seen where it leaves
 			}
 			in.Uses(func(r ir.Reg) { unread[r] = false })
 		}
