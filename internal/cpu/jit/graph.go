@@ -68,6 +68,9 @@ func explore(b *block) *graph {
 			reach(to)
 		}
 		for _, d := range x.Insts {
+			if to := at + int32(d.Imm); to == start && (riscv.BEQ <= d.Op && d.Op <= riscv.BGEU || d.Op == riscv.JAL) {
+				again = true // a block jumps to itself without a link
+			}
 			at += int32(d.Len)
 			again = again || at == start
 			if d.Op == riscv.JAL && d.Rd != 0 && reach(at) {

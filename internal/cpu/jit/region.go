@@ -124,7 +124,7 @@ func (v *VCPU) promote(b *block, va uint64) {
 	if len(pages) > 1 {
 		c := v.in.FetchContext()
 		for n, p := range g.pages {
-			if at := va + uint64(int64(n)<<12); slices.Contains(pages, p) && (p.aliased || p.at[c] != at || p.generation != v.generation) {
+			if at := va + uint64(int64(n)<<12); slices.Contains(pages, p) && (p.aliased || p.at[c] != at || !p.current(v.generation)) {
 				return // not where it was
 			}
 		}
