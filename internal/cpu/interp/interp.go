@@ -72,6 +72,7 @@ type VCPU struct {
 	cacheBytes int
 	cacheLimit int
 	pools      pools
+	spare      pools                // for Decode
 	nlinks     int                  // of the block that is being decoded
 	decoded    [maxBlock]riscv.Inst // the same block
 	part       block                // the start of a block, where the budget ends in it
@@ -126,6 +127,7 @@ func (v *VCPU) Init(h *hart.Hart, cfg hart.Config) {
 	v.codePages = make(map[uint64]struct{})
 	v.cacheLimit = maxCacheBytes
 	v.forgetBlocks()
+	v.spare = pools{code: make([]inst, maxBlock+1), raw: make([]byte, 4*maxBlock), links: make([]*block, 2*maxBlock)}
 	h.Init(cfg, nil)
 	h.SetEngine(engine{v})
 	v.forgetAll()

@@ -172,13 +172,14 @@ type Block struct {
 // into the next page: see DecodeAcross.
 func (v *VCPU) Decode(gpa memory.GPA, host unsafe.Pointer) *Block {
 	b := &Block{block: block{gpa: gpa, host: host}}
-	pools, bytes := v.pools, v.cacheBytes
+	own, bytes := v.pools, v.cacheBytes
+	v.pools, v.cacheBytes = v.spare, 0
 	v.decode(&b.block)
-	// Copies, so that the pools have theirs back.
+	v.pools, v.cacheBytes = own, bytes
+	// Copies: the spare pools are used again.
 	b.first = &append([]inst(nil), b.code()...)[0]
 	b.raw = append([]byte(nil), b.raw...)
 	b.links = nil
-	v.pools, v.cacheBytes = pools, bytes
 	if b.first.op == opAcross {
 		return nil
 	}
