@@ -17,9 +17,9 @@ var options = []struct {
 }{
 	{"usual", jit.Options{}},
 	{"eager", jit.Options{Threshold: -1}},
-	{"regions", jit.Options{Threshold: -1, Samples: 1, Slice: 30}},
-	{"regions in long slices", jit.Options{Threshold: 2, Samples: 2, Slice: 700}},
-	{"regions in 64 KiB", jit.Options{Threshold: -1, Samples: 1, Slice: 50, CodeBytes: 64 << 10}},
+	{"regions", jit.Options{Threshold: -1, Samples: 4, Slice: 20}},
+	{"regions in long slices", jit.Options{Threshold: 2, Samples: 2, Slice: 300}},
+	{"regions in 64 KiB", jit.Options{Threshold: -1, Samples: 3, Slice: 40, CodeBytes: 64 << 10}},
 	{"1 MiB", jit.Options{Threshold: 1, CodeBytes: 1 << 20}},
 	{"64 KiB", jit.Options{Threshold: -1, CodeBytes: 64 << 10}},
 }
@@ -106,7 +106,7 @@ func TestPrograms(t *testing.T) {
 	blocks, regions := run(t, n, length, newProgram)
 	t.Logf("blocks translated: %v; regions: %v", blocks, regions)
 	for _, o := range options {
-		if !t.Failed() && n > 100 && (blocks[o.name] < uint64(n) || o.Samples == 1 && regions[o.name] < uint64(n)/20) {
+		if !t.Failed() && n > 100 && (blocks[o.name] < uint64(n) || o.Samples > 0 && regions[o.name] < uint64(n)/20) {
 			t.Errorf("only %d blocks and %d regions were made by %s: this test shows nothing", blocks[o.name], regions[o.name], o.name)
 		}
 	}
@@ -127,7 +127,7 @@ func TestEveryStop(t *testing.T) {
 		seed := seed + uint64(i)
 		p := newProgram(seed)
 		const total = 1200
-		a, b := newMachine(t, interpreter), newMachine(t, translator(jit.Options{Threshold: -1, Samples: 1 - 2*(i%2), Slice: 100}))
+		a, b := newMachine(t, interpreter), newMachine(t, translator(jit.Options{Threshold: -1, Samples: 3 - 4*(i%2), Slice: 20}))
 		for _, m := range []*machine{a, b} {
 			m.load(p.world)
 			for range 20 {

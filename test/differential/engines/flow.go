@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"doppel/internal/riscv"
+	"doppel/test/differential/gen"
 )
 
 // statement emits one of the theme's kinds.
@@ -77,7 +78,11 @@ func (p *program) snippet() {
 	case p.theme.plain:
 		g = p.gens[0]
 	}
-	p.code = g.Next().Append(p.code)
+	code := g.Next()
+	for p.theme.tight && slices.ContainsFunc(code.Code, func(c gen.Code) bool { return notTight(c.Inst()) }) {
+		code = g.Next()
+	}
+	p.code = code.Append(p.code)
 }
 
 // flags emits an access to fflags or frm: mostly they are read and cleared, for
@@ -125,7 +130,11 @@ func (p *program) known() {
 	}
 	for range 1 + p.r.IntN(4) {
 		// Of the plain instructions on two registers, or one.
-		op := riscv.ADD + riscv.Op(p.r.IntN(int(riscv.REV8-riscv.ADD)+1))
+		last := riscv.REV8
+		if p.chance(2) {
+			last = riscv.SRAW
+		}
+		op := riscv.ADD + riscv.Op(p.r.IntN(int(last-riscv.ADD)+1))
 		f, ok := riscv.FormByName(op.String())
 		if !ok || !slices.Contains(f.Operands, riscv.OperandRs2) {
 			op = riscv.SUB

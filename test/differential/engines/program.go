@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 
 	"doppel/internal/riscv"
 	"doppel/test/differential/gen"
@@ -94,6 +95,9 @@ type use struct {
 func newProgram(seed uint64) *program {
 	r := rand.New(rand.NewPCG(seed, 0x656e67))
 	p := &program{world: newWorld(r), theme: themes[r.IntN(len(themes))]}
+	if r.IntN(3) == 0 {
+		p.theme = themes[slices.IndexFunc(themes, func(t theme) bool { return t.tight })+r.IntN(3)]
+	}
 	p.generators(r.Uint64())
 	p.start = uint64(r.IntN(64)) * 2
 	if p.chance(2) {
@@ -157,11 +161,13 @@ func (p *program) generators(seed uint64) {
 func notTight(i riscv.Inst) bool {
 	op := i.Op
 	switch {
-	case op >= riscv.CSRRW && op <= riscv.CSRRCI, op >= riscv.LR_W && op <= riscv.AMOCAS_Q, op == riscv.CBO_ZERO, op == riscv.FENCE_I,
+	case op >= riscv.CSRRW && op <= riscv.CSRRCI, op >= riscv.LR_W && op <= riscv.AMOCAS_Q, op == riscv.CBO_ZERO, op == riscv.FENCE_I, op == riscv.JALR,
 		op == riscv.FCLASS_S, op == riscv.FCLASS_D:
 		return true
-	case op >= riscv.FMADD_S && op <= riscv.FCVT_D_LU:
+	case op >= riscv.FCVT_W_S && op <= riscv.FCVT_LU_S, op >= riscv.FCVT_W_D && op <= riscv.FCVT_LU_D:
 		return i.RM != riscv.DYN && i.RM != riscv.RNE && i.RM != riscv.RTZ
+	case op >= riscv.FMADD_S && op <= riscv.FCVT_D_LU:
+		return i.RM != riscv.DYN && i.RM != riscv.RNE
 	}
 	return false
 }
