@@ -29,6 +29,9 @@ type Dumper struct {
 // CreateDump creates or empties the file that is written to. It must be a
 // regular file, or a device such as /dev/stderr.
 func CreateDump(path string) (*Dumper, error) {
+	if path == "-" { // standard output is the guest's console
+		return nil, errors.New("is no file's name; use ./- if you mean one")
+	}
 	if info, err := os.Stat(path); err == nil && info.Mode()&os.ModeNamedPipe != 0 {
 		return nil, errors.New("is a pipe, which may block the guest; want a file")
 	}

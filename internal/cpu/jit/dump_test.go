@@ -65,7 +65,7 @@ func TestDumpFails(t *testing.T) {
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, path := range []string{"", dir, filepath.Join(dir, "none", "dump"), pipe} {
+	for _, path := range []string{"", "-", dir, filepath.Join(dir, "none", "dump"), pipe} {
 		if d, err := CreateDump(path); err == nil {
 			d.Close()
 			t.Errorf("%q was accepted", path)
