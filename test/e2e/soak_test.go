@@ -84,7 +84,7 @@ func (s *soak) restoreDisk() {
 
 // leg runs a machine from the last save for a while, or to the guest's end.
 func (s *soak) leg() (ended bool) {
-	t := s.t
+	t, begin := s.t, time.Now()
 	engine := "auto"
 	if s.r.IntN(6) == 0 {
 		engine = "interp"
@@ -96,7 +96,7 @@ func (s *soak) leg() (ended bool) {
 	out.b.WriteString(s.printed)
 	m, err := doppel.New(doppel.Config{
 		Kernel: filepath.Join(s.image, "kernel"), Initrd: filepath.Join(s.image, "initrd"), Append: "root=/dev/vda rw " + console,
-		CPUs: 2, Disks: []doppel.Disk{{Path: s.disk}}, Net: "user", Console: doppel.Stream(in, out), Engine: engine,
+		CPUs: 2, Memory: 256 << 20, Disks: []doppel.Disk{{Path: s.disk}}, Net: "user", Console: doppel.Stream(in, out), Engine: engine,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -121,14 +121,15 @@ func (s *soak) leg() (ended bool) {
 		}
 		result <- err
 	}()
-	if out.wait(loginPrompt, time.Duration(200+s.r.IntN(4000))*time.Millisecond) {
+	if out.wait(loginPrompt, time.Duration(500+s.r.IntN(7500))*time.Millisecond) {
 		s.finish(out, typed, result)
 		return true
 	}
-	if s.r.IntN(3) == 0 {
+	if s.r.IntN(4) == 0 {
 		kill()
 		<-result
 		s.kills++
+		t.Logf("killed after %v, at %d bytes of console", time.Since(begin).Round(time.Millisecond), len(out.text()))
 		s.restoreDisk()
 		return false
 	}
@@ -142,6 +143,7 @@ func (s *soak) leg() (ended bool) {
 	s.saved, s.printed = b.Bytes(), out.text()
 	s.saves++
 	copySparse(t, s.disk+".saved", s.disk)
+	t.Logf("saved %d MiB after %v, at %d bytes of console", b.Len()>>20, time.Since(begin).Round(time.Millisecond), len(s.printed))
 	return false
 }
 

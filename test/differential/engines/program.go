@@ -64,6 +64,7 @@ var themes = []theme{
 	{name: "tight", kinds: [numKinds]int{snippet: 4, known: 3, access: 5, advance: 2, branch: 2, loop: 4, call: 1}, clean: true, tight: true},
 	{name: "constants", kinds: [numKinds]int{snippet: 1, known: 8, access: 1, branch: 2, loop: 4}, clean: true, tight: true},
 	{name: "tight, late faults", kinds: [numKinds]int{snippet: 3, known: 1, access: 6, advance: 3, branch: 2, loop: 4, call: 1, far: 1}, tight: true},
+	{name: "tight, other contexts", kinds: [numKinds]int{snippet: 1, access: 6, advance: 1, rebase: 1, branch: 1, loop: 5, trap: 2, privil: 1}, tight: true},
 	{name: "float", kinds: [numKinds]int{snippet: 8, flags: 2, access: 2, branch: 1, loop: 3}, plain: true, clean: true},
 	{name: "instructions", kinds: [numKinds]int{snippet: 10, access: 2, branch: 1, loop: 2}, clean: true},
 }
@@ -96,7 +97,7 @@ func newProgram(seed uint64) *program {
 	r := rand.New(rand.NewPCG(seed, 0x656e67))
 	p := &program{world: newWorld(r), theme: themes[r.IntN(len(themes))]}
 	if r.IntN(3) == 0 {
-		p.theme = themes[slices.IndexFunc(themes, func(t theme) bool { return t.tight })+r.IntN(3)]
+		p.theme = themes[slices.IndexFunc(themes, func(t theme) bool { return t.tight })+r.IntN(4)]
 	}
 	p.generators(r.Uint64())
 	p.start = uint64(r.IntN(64)) * 2
