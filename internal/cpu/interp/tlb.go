@@ -137,15 +137,18 @@ const contextBits = riscv.MstatusMPRV | riscv.MstatusMPP | riscv.MstatusSUM | ri
 func (v *VCPU) refresh() {
 	h := v.h
 	v.direct = direct(h)
-	if h.Priv != v.seenPriv || h.CSR.Satp != v.seenSatp || h.CSR.Mstatus&contextBits != v.seenStatus {
+	switch {
+	case h.CSR.Satp != v.seenSatp:
 		v.setContext()
+	case h.Priv != v.seenPriv || h.CSR.Mstatus&contextBits != v.seenStatus:
+		v.selectContext()
 	}
 }
 
+// setContext gives the contexts their numbers, which satp and flushes change,
+// and selects among them.
 func (v *VCPU) setContext() {
-	h := v.h
-	v.seenPriv, v.seenSatp, v.seenStatus = h.Priv, h.CSR.Satp, h.CSR.Mstatus&contextBits
-	v.fpReady = h.CSR.Mstatus&riscv.MstatusFS == riscv.MstatusFS
+	v.seenSatp = v.h.CSR.Satp
 	for epoch := v.epoch - 1; epoch != v.epoch; {
 		epoch = v.epoch // if it changes, the numbers before are void
 		v.setContexts()
@@ -158,6 +161,14 @@ func (v *VCPU) setContext() {
 		v.seenKernel = c
 		v.kernelEpoch++
 	}
+	v.selectContext()
+}
+
+// selectContext follows privilege and mstatus.
+func (v *VCPU) selectContext() {
+	h := v.h
+	v.seenPriv, v.seenStatus = h.Priv, h.CSR.Mstatus&contextBits
+	v.fpReady = h.CSR.Mstatus&riscv.MstatusFS == riscv.MstatusFS
 	kind := v.dataKind()
 	v.dataCtx = v.ctxs[kind]
 	if h.Priv == hart.M && kind != v.machineKind {
