@@ -8,10 +8,12 @@
 // (lower, ir), which the host's back end (amd64, arm64) makes code of. Code stays
 // inside until something is not inline: then the engine (dispatch.go) has the
 // interpreter execute that one instruction and resumes, links a jump, finds a
-// block, or ends Run. Code is kept by physical page (cache.go).
+// block, or ends Run. Code is kept by physical page and privilege (cache.go).
+// Hot loops are made regions (region.go, graph.go, opt).
 //
-// What it does not do: decode, traps, page walks, rounding to nearest with ties
-// away from zero. None of these is ever in generated code.
+// What it does not do: decode, exceptions but calls from U-mode, page walks,
+// rounding to nearest with ties away from zero. None of these is ever in
+// generated code.
 //
 // Threads: as internal/cpu says. VCPUs share nothing but guest memory, and
 // there are no locks. Generated code runs in slices of bounded length, after
