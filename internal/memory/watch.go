@@ -1,6 +1,9 @@
 package memory
 
-import "sync/atomic"
+import (
+	"fmt"
+	"sync/atomic"
+)
 
 // Who keeps something made of a page's contents, as a translator keeps code,
 // wants to know whether the page was stored to since, without slowing stores.
@@ -29,6 +32,14 @@ const (
 	maxHolder   = 30
 	wordVersion = PageWord(1) << 32
 )
+
+func (w PageWord) String() string {
+	s := fmt.Sprintf("version %d, holders %#x", w/wordVersion, uint64(w&(wordVersion-wordHolder)/wordHolder))
+	if w&wordWatched != 0 {
+		s += ", watched"
+	}
+	return s
+}
 
 func holderBit(holder int) PageWord { return wordHolder << min(holder, maxHolder) }
 

@@ -34,7 +34,7 @@ func TestWatch(t *testing.T) {
 		c.do()
 		after := ram.PageWord(off)
 		if after == before || s.WatchedChanges() == changes {
-			t.Errorf("%s: word %#x, before %#x, %d changes, before %d", c.name, after, before, s.WatchedChanges(), changes)
+			t.Errorf("%s: word %v, before %v, %d changes, before %d", c.name, after, before, s.WatchedChanges(), changes)
 		}
 		if after.Held() != c.held {
 			t.Errorf("%s: held: %v", c.name, after.Held())
@@ -43,6 +43,9 @@ func TestWatch(t *testing.T) {
 	}
 	if w := ram.PageWord(off); !w.Held() || w.HeldOnlyBy(1000) {
 		t.Error("a holder without a number of its own was released")
+	}
+	if got, want := (7*wordVersion | wordWatched | holderBit(1)).String(), "version 7, holders 0x2, watched"; got != want {
+		t.Errorf("a word prints as %q, want %q", got, want)
 	}
 	changes := s.WatchedChanges()
 	s.StoreU32(ram.Base, 1)
@@ -77,6 +80,6 @@ func TestHolders(t *testing.T) {
 	}
 	wg.Wait()
 	if w := ram.PageWord(0); w.Held() || w-word != 4*rounds*wordVersion {
-		t.Errorf("word %#x, at first %#x", w, word)
+		t.Errorf("word %v, at first %v", w, word)
 	}
 }
