@@ -118,6 +118,16 @@ func TestAddresses(t *testing.T) {
 	run(t, repeat.Count(t, 150, 40), 2*length, newAddresses)
 }
 
+// TestContexts compares loops between which translations change.
+func TestContexts(t *testing.T) {
+	n := repeat.Count(t, 150, 40)
+	_, regions := run(t, n, 3*length, newContexts)
+	t.Logf("regions: %v", regions)
+	if !t.Failed() && n > 100 && regions["regions"] < 20 {
+		t.Errorf("only %d regions were made: this test shows nothing", regions["regions"])
+	}
+}
+
 // TestEveryStop: a short program may stop after every one of its instructions.
 // Its code is warm, so that the translator runs it.
 func TestEveryStop(t *testing.T) {
