@@ -120,6 +120,9 @@ func (v *VCPU) decode(b *block) {
 	fall.off, fall.rd = uint16(off), v.link(b, int64(off))
 	code[n] = fall
 	b.gen, b.heat = v.gen, v.heat
+	if v.heatOf != nil {
+		b.heat = v.heatOf(b.gpa)
+	}
 	b.raw = cut(&v.pools.raw, off)
 	copy(b.raw, raw[:off])
 	own := cut(&v.pools.code, n+1)

@@ -49,7 +49,8 @@ type VCPU struct {
 	misses [hart.Fetch + 1]uint64 // of TLBs, by the kind of access
 
 	mark int64 // Instret plus what is left of the budget
-	heat int64 // of a new block
+	heat   int64 // of a new block
+	heatOf func(memory.GPA) int64
 	hot  *block
 	// codeOf gives what a translator has for a page of code.
 	codeOf    func(gpa memory.GPA, va uint64) unsafe.Pointer

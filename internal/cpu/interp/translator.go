@@ -19,6 +19,9 @@ const never = 1 << 62
 // SetHeat makes blocks that are decoded from now on hot after n passes.
 func (v *VCPU) SetHeat(n int64) { v.heat = n }
 
+// SetHeatOf is SetHeat by where the block is.
+func (v *VCPU) SetHeatOf(f func(memory.GPA) int64) { v.heatOf = f }
+
 // MaxBlock is the most instructions of a block.
 const MaxBlock = maxBlock
 

@@ -43,6 +43,9 @@ type cache struct {
 	none   codeTable // for pages without code
 	free   []*codeTable
 	trace  tracer
+
+	threshold int64              // passes before a block is translated
+	drops     map[memory.GPA]int // of pages, by number
 }
 
 // pageKey is a page's number and a privilege.
@@ -57,6 +60,15 @@ const (
 	// maxKept comparisons take as long as WithdrawStores.
 	maxKept = 256
 )
+
+const maxDrops = 1 << 14 // pages whose changes are counted
+
+// patience is how often a block at gpa is to be interpreted before it is
+// translated: the more often its page has changed, the longer, since what is
+// made of it may soon be void.
+func (c *cache) patience(gpa memory.GPA) int64 {
+	return c.threshold << min(c.drops[gpa>>memory.PageShift], 4)
+}
 
 // codeTable is what a page has in the interpreter's TLB for fetches.
 type codeTable struct {
@@ -322,6 +334,10 @@ func (c *cache) drop(p *codePage, s *Stats) {
 	c.trace.dropped(p)
 	c.unlinkPage(p)
 	delete(c.pages, p.key)
+	if len(c.drops) == maxDrops {
+		clear(c.drops)
+	}
+	c.drops[p.gpa>>memory.PageShift]++
 	p.region.UnwatchPage(p.off)
 	c.in.ReplaceCode(unsafe.Pointer(p.codeTable), unsafe.Pointer(&c.none))
 	c.free = append(c.free, p.codeTable)

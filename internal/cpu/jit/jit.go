@@ -31,6 +31,7 @@ import (
 	"doppel/internal/cpu/interp"
 	"doppel/internal/cpu/jit/abi"
 	"doppel/internal/cpu/jit/ir"
+	"doppel/internal/memory"
 	"doppel/internal/platform"
 	"doppel/internal/riscv/hart"
 	"doppel/internal/state"
@@ -187,7 +188,9 @@ func (v *VCPU) init(cfg hart.Config, o Options) error {
 	v.in.Init(&v.h, cfg)
 	v.in.SetCodeOf(v.codeOf)
 	v.code.init(mem, &v.in, &v.h.Priv)
+	v.code.threshold, v.code.drops = o.Threshold, make(map[memory.GPA]int)
 	v.in.SetHeat(o.Threshold)
+	v.in.SetHeatOf(v.code.patience)
 	v.base = uintptr(unsafe.Pointer(&v.h.X)) + bias
 	v.samples, v.slice, v.consts = o.Samples, o.Slice, hostConsts
 	v.sites.init()
