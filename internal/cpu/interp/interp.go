@@ -48,10 +48,10 @@ type VCPU struct {
 
 	misses [hart.Fetch + 1]uint64 // of TLBs, by the kind of access
 
-	mark int64 // Instret plus what is left of the budget
+	mark   int64 // Instret plus what is left of the budget
 	heat   int64 // of a new block
 	heatOf func(memory.GPA) int64
-	hot  *block
+	hot    *block
 	// codeOf gives what a translator has for a page of code.
 	codeOf    func(gpa memory.GPA, va uint64) unsafe.Pointer
 	codePages map[uint64]struct{} // virtual pages that a translator relies on
