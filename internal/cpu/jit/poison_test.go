@@ -30,7 +30,6 @@ type probed struct {
 	t       cputest.TB
 	all     *fenced
 	memory  []byte
-	budget  uint64
 	probes  *int
 	running []byte // the VCPU's bytes, before
 }

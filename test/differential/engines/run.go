@@ -9,7 +9,6 @@ import (
 	"reflect"
 	"strings"
 	"testing"
-	"unsafe"
 
 	"doppel/internal/cpu"
 	"doppel/internal/cpu/cputest"
@@ -296,7 +295,7 @@ func last(tb testing.TB, p *program, events []event, upTo int) string {
 		at := h.PC
 		text := fmt.Sprintf("  %#x", at)
 		if mp, _, ok := h.Translate(at, 2, hart.Fetch); ok && mp.GPA >= base && mp.GPA < base+ramSize-4 {
-			raw := *(*uint32)(unsafe.Pointer(&m.ram.Bytes()[mp.GPA-base]))
+			raw := binary.LittleEndian.Uint32(m.ram.Bytes()[mp.GPA-base:])
 			text += "  " + riscv.Decode(raw).Disassemble(at)
 		}
 		s, err := m.run(1)
