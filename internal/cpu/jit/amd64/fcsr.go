@@ -131,7 +131,7 @@ func (e *Emitter) setFCSR(n uint8) {
 		// RNE, RTZ, RDN and RUP are 0, 3, 1 and 2 here.
 		e.rm(op{code: 0x0fb6}, RCX, at(state, e.l.FRM))
 		e.aluRR(aluAdd, false, RCX, RCX)
-		e.movRI(RAX, 2<<6|1<<4|3<<2|0)
+		e.movRI(RAX, 2<<6|1<<4|3<<2)
 		e.shiftCL(shr, false, RAX)
 		e.aluRI(aluAnd, false, RAX, 3)
 		e.shiftRI(shl, false, RAX, 13)
