@@ -34,17 +34,22 @@ var Engines = []Engine{
 
 func init() {
 	if jit.Available() {
-		Engines = append(Engines, Engine{"jit", newJIT})
+		// Code is translated the second time that it runs, and a loop made a
+		// region soon, or never.
+		Engines = append(Engines,
+			Engine{"jit", newJIT(jit.Options{Threshold: 1, CodeBytes: 1 << 20, Samples: -1})},
+			Engine{"jit with regions", newJIT(jit.Options{Threshold: 1, CodeBytes: 1 << 20, Samples: 2, Slice: 30})})
 	}
 }
 
-// newJIT makes a translator that translates code the second time it runs.
-func newJIT(c hart.Config) (cpu.VCPU, *hart.Hart) {
-	v, err := jit.New(c, jit.Options{Threshold: 1, CodeBytes: 1 << 20})
-	if err != nil {
-		panic(err) // a host that forbids executable memory
+func newJIT(o jit.Options) func(hart.Config) (cpu.VCPU, *hart.Hart) {
+	return func(c hart.Config) (cpu.VCPU, *hart.Hart) {
+		v, err := jit.New(c, o)
+		if err != nil {
+			panic(err) // a host that forbids executable memory
+		}
+		return v, v.Hart()
 	}
-	return v, v.Hart()
 }
 
 // Base is where RAM starts, and RAMSize how long it is unless a Config says so.

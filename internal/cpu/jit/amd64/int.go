@@ -63,9 +63,12 @@ func (e *Emitter) one(in *ir.Inst) {
 		e.lea(d, mem{b, a, uint8(in.Imm), 0})
 		e.put(in.Dst, d)
 	case ir.ZextShl:
-		e.get32(RAX, in.A)
-		e.shiftRI(shl, true, RAX, uint8(in.Imm&63))
-		e.put(in.Dst, RAX)
+		d := e.dst(in.Dst)
+		e.get32(d, in.A)
+		if n := uint8(in.Imm & 63); n != 0 {
+			e.shiftRI(shl, true, d, n)
+		}
+		e.put(in.Dst, d)
 	case ir.BitClr, ir.BitExt, ir.BitInv, ir.BitSet:
 		e.bit(in, imm)
 	case ir.ZeroIfZero, ir.ZeroIfNonzero:
@@ -361,13 +364,21 @@ func (e *Emitter) compare(a, b ir.Reg, v int64, imm bool) {
 func (e *Emitter) mul(in *ir.Inst, word bool) {
 	switch in.Op {
 	case ir.Mul:
-		e.get(RAX, in.A)
-		b := e.reg(in.B, RCX)
-		e.rr(op{code: 0x0faf, w: !word}, RAX, b)
-		if word {
-			e.movsxd(RAX, RAX)
+		a, b := in.A, in.B
+		if b == in.Dst {
+			a, b = b, a // so that the other is still there
 		}
-		e.put(in.Dst, RAX)
+		r := e.reg(b, RCX)
+		d := e.dst(in.Dst)
+		e.get(d, a)
+		if a == b {
+			r = d
+		}
+		e.rr(op{code: 0x0faf, w: !word}, d, r)
+		if word {
+			e.movsxd(d, d)
+		}
+		e.put(in.Dst, d)
 		return
 	case ir.MulH:
 		e.get(RAX, in.A)
