@@ -271,12 +271,12 @@ func (e *Emitter) add(in *ir.Inst, word, imm bool) {
 		e.aluRI(aluAdd, true, d, int32(in.Imm))
 	case imm && e.home[a] != noHome:
 		e.rm(op{code: 0x8d, w: !word}, d, at(e.home[a], int32(in.Imm)))
-		if word {
+		if word && in.Flags&ir.Loose == 0 {
 			e.movsxd(d, d)
 		}
 	case !imm && e.home[a] != noHome && e.home[b] != noHome && a != in.Dst && b != in.Dst:
 		e.rm(op{code: 0x8d, w: !word}, d, mem{e.home[a], e.home[b], 0, 0})
-		if word {
+		if word && in.Flags&ir.Loose == 0 {
 			e.movsxd(d, d)
 		}
 	default:
@@ -304,7 +304,7 @@ func (e *Emitter) binary(in *ir.Inst, o alu, word, imm bool) {
 	} else {
 		e.aluR(o, !word, d, b)
 	}
-	if word {
+	if word && in.Flags&ir.Loose == 0 {
 		e.movsxd(d, d)
 	}
 	e.put(in.Dst, d)
@@ -330,7 +330,7 @@ func (e *Emitter) shift(in *ir.Inst, o shift, word, imm bool) {
 		e.get(d, in.A)
 		e.shiftCL(o, !word, d)
 	}
-	if word {
+	if word && in.Flags&ir.Loose == 0 {
 		e.movsxd(d, d)
 	}
 	e.put(in.Dst, d)
@@ -375,7 +375,7 @@ func (e *Emitter) mul(in *ir.Inst, word bool) {
 			r = d
 		}
 		e.rr(op{code: 0x0faf, w: !word}, d, r)
-		if word {
+		if word && in.Flags&ir.Loose == 0 {
 			e.movsxd(d, d)
 		}
 		e.put(in.Dst, d)

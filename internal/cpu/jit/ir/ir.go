@@ -204,11 +204,12 @@ const (
 	Truncate // FToI, FToU: round towards zero
 	Undone   // FLt, FLe: the next Inst, an FCSRWrite that has Undone too, takes back what flags this raises
 	Stores   // an access whose Site is one for stores
+	Loose    // with Word: the upper half of the result may be anything
 )
 
 func (f Flags) String() string {
 	s := ""
-	for i, n := range []string{"i", "w", "s", "t", "u", "st"} {
+	for i, n := range []string{"i", "w", "s", "t", "u", "st", "l"} {
 		if f>>i&1 != 0 {
 			s += n
 		}

@@ -34,6 +34,9 @@ func (m *machine) pure(in *ir.Inst) uint64 {
 	}
 	if word && in.Op != ir.Pack {
 		v := word32(in.Op, uint32(a), uint32(b))
+		if in.Flags&ir.Loose != 0 {
+			return uint64(v) | 0x5a5a_5a5a<<32
+		}
 		return sext(uint64(v))
 	}
 	n := b & 63

@@ -20,6 +20,7 @@ var Passes = []Pass{
 	{"words", words},
 	{"share checks", share},
 	{"dead", dead},
+	{"halves", halves},
 }
 
 // Run runs all passes.
