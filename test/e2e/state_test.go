@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -136,6 +137,8 @@ func save(t *testing.T, m *doppel.Machine) []byte {
 	return b.Bytes()
 }
 
+var kernelLine = regexp.MustCompile(`\[ *[0-9]+\.[0-9]{6}\] [^\n]*\n`)
+
 func checkWork(t *testing.T, out string, seed uint64, saves int) {
 	t.Helper()
 	var want strings.Builder
@@ -147,7 +150,8 @@ func checkWork(t *testing.T, out string, seed uint64, saves int) {
 		fmt.Fprintf(&want, "item %d %x\n", i, h.Sum(nil))
 	}
 	var got strings.Builder
-	for line := range strings.Lines(strings.ReplaceAll(out, "\r", "")) {
+	// Another hart's kernel may print in the middle of a line.
+	for line := range strings.Lines(kernelLine.ReplaceAllString(strings.ReplaceAll(out, "\r", ""), "")) {
 		if strings.HasPrefix(line, "item ") {
 			got.WriteString(line)
 		}
