@@ -171,9 +171,9 @@ func (s *soak) finish(out *watcher, typed io.Writer, result <-chan error) {
 		}
 		out.wait(regexp.MustCompile(`# $`), kernelUp)
 	}
-	command("systemctl is-system-running --wait", `[\nl](running)\r?\n`)
-	command("dmesg | grep -ciE 'oops|bug:|\\bstall|lockup|ext4-fs error'", `[\nl]0\r?\n`)
-	command("python3 -c 'print(6*7)' || seq 100000 | sha256sum", `[\nl]42\r?\n|b2bc7d3f8b652d2ec96865b68ad8f80e`)
+	command("systemctl is-system-running --wait", `[\n\rl]running\r?\n`)
+	command("dmesg | grep -ciE 'oops|bug:|\\bstall|lockup|ext4-fs error'", `[\n\rl]0\r?\n`)
+	command("python3 -c 'print(6*7)' || seq 100000 | sha256sum", `[\n\rl]42\r?\n|b2bc7d3f8b652d2ec96865b68ad8f80e`)
 	if _, err := io.WriteString(typed, "poweroff\n"); err != nil {
 		s.fail(out, "typing: %v", err)
 	}
