@@ -138,32 +138,39 @@ func (e *Emitter) one(in *ir.Inst) {
 		}
 	case ir.Branch:
 		e.compare(in.A, in.B, 0, false)
-		c := [...]cond{ir.EQ: ccE, ir.NE: ccNE, ir.LT: ccL, ir.GE: ccGE, ir.LTU: ccB, ir.GEU: ccAE}[in.Cond]
-		e.sides = append(e.sides, side{e.jcc(c), in.Target, int32(e.blk.Count) - int32(in.Index) - 1})
+		e.sides = append(e.sides, side{e.jcc(branchCond[in.Cond]), in.Target, int32(e.blk.Count) - int32(in.Index) - 1})
 	case ir.Jump:
-		if in.Dst != 0 {
-			d := e.dst(in.Dst)
-			e.leaPage(d, int32(in.Imm))
-			e.put(in.Dst, d)
-		}
+		e.returnTo(in.Dst, int32(in.Imm), RAX)
 		e.goTo(in.Target, false, 0)
 	case ir.JumpReg:
-		e.get(RAX, in.A)
-		if in.Imm != 0 {
-			e.aluRI(aluAdd, true, RAX, int32(in.Imm))
-		}
-		e.aluRI(aluAnd, true, RAX, -2)
-		if in.Dst != 0 {
-			d := e.dst2(in.Dst, RCX)
-			e.leaPage(d, in.Target)
-			e.put(in.Dst, d)
-		}
+		e.jumpTarget(in)
 		e.lookup()
 	default:
 		if !e.float(in) && !e.system(in) {
 			e.callSlow(in.Index)
 		}
 	}
+}
+
+var branchCond = [...]cond{ir.EQ: ccE, ir.NE: ccNE, ir.LT: ccL, ir.GE: ccGE, ir.LTU: ccB, ir.GEU: ccAE}
+
+// returnTo makes r, unless x0, the address at an offset.
+func (e *Emitter) returnTo(r ir.Reg, off int32, tmp Reg) {
+	if r != 0 {
+		d := e.dst2(r, tmp)
+		e.leaPage(d, off)
+		e.put(r, d)
+	}
+}
+
+// jumpTarget puts where a JumpReg leads into RAX, and does the rest of it.
+func (e *Emitter) jumpTarget(in *ir.Inst) {
+	e.get(RAX, in.A)
+	if in.Imm != 0 {
+		e.aluRI(aluAdd, true, RAX, int32(in.Imm))
+	}
+	e.aluRI(aluAnd, true, RAX, -2)
+	e.returnTo(in.Dst, in.Target, RCX)
 }
 
 // reg is the host register that holds r: its home, or else tmp.

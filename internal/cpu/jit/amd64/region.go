@@ -343,11 +343,7 @@ func (e *Emitter) regionBlock(i int) {
 			e.compare(in.A, in.B, in.Imm, in.Flags&ir.Immediate != 0)
 			e.jumpTo(e.jcc(branchCond[in.Cond]), in.Target)
 		case ir.Jump:
-			if in.Dst != 0 {
-				d := e.dst(in.Dst)
-				e.leaPage(d, int32(in.Imm))
-				e.put(in.Dst, d)
-			}
+			e.returnTo(in.Dst, int32(in.Imm), RAX)
 			if i+1 < len(s.ir.Blocks) && s.ir.Blocks[i+1].Start == in.Target {
 				break
 			}
@@ -373,8 +369,6 @@ func (e *Emitter) regionBlock(i int) {
 	}
 }
 
-var branchCond = [...]cond{ir.EQ: ccE, ir.NE: ccNE, ir.LT: ccL, ir.GE: ccGE, ir.LTU: ccB, ir.GEU: ccAE}
-
 // keepsRDX tells whether the code for in leaves RDX alone.
 func keepsRDX(in *ir.Inst) bool {
 	switch {
@@ -387,16 +381,7 @@ func keepsRDX(in *ir.Inst) bool {
 // regionJumpReg compares with where calls return to before it leaves.
 func (e *Emitter) regionJumpReg(in *ir.Inst) {
 	s := e.region
-	e.get(RAX, in.A)
-	if in.Imm != 0 {
-		e.aluRI(aluAdd, true, RAX, int32(in.Imm))
-	}
-	e.aluRI(aluAnd, true, RAX, -2)
-	if in.Dst != 0 {
-		d := e.dst2(in.Dst, RCX)
-		e.leaPage(d, in.Target)
-		e.put(in.Dst, d)
-	}
+	e.jumpTarget(in)
 	for _, off := range s.cur.Returns {
 		e.leaPage(RCX, off)
 		e.aluRR(aluCmp, true, RAX, RCX)
