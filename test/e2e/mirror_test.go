@@ -2,7 +2,9 @@ package e2e
 
 import (
 	"bytes"
+	"errors"
 	"io"
+	"io/fs"
 	"log"
 	"net/http"
 	"net/http/httptest"
@@ -61,6 +63,7 @@ func newMirror(t *testing.T) *mirror {
 			r.Out.Header.Set("Accept-Encoding", "identity")
 		},
 		ModifyResponse: m.answer,
+		FlushInterval:  -1, // half of a small package is less than a buffer
 	}
 	m.Server = httptest.NewServer(p)
 	t.Cleanup(func() {
@@ -176,6 +179,11 @@ func TestInterruptedBuild(t *testing.T) {
 		case <-time.After(kernelUp):
 			s.fail("no package is asked for")
 		}
+		for deadline := time.Now().Add(soon); !partial(t, filepath.Join(home, "cache")); time.Sleep(10 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				s.fail("nothing of half a package is in the cache")
+			}
+		}
 		if err := s.cmd.Process.Signal(sig); err != nil {
 			t.Fatal(err)
 		}
@@ -242,4 +250,22 @@ func TestFullDisk(t *testing.T) {
 		t.Errorf("want status 1 and nothing left behind, got %s", stdout.String())
 	}
 	sentence(t, []string{"image", "import", big}, stderr.String(), "space")
+}
+
+// partial says whether a part of some download lies in the cache.
+func partial(t *testing.T, cache string) bool {
+	t.Helper()
+	found := false
+	err := filepath.WalkDir(cache, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, ".partial") {
+			return err
+		}
+		info, err := d.Info()
+		found = found || err == nil && info.Size() > 0
+		return err
+	})
+	if err != nil && !errors.Is(err, fs.ErrNotExist) { // files come and go
+		t.Fatal(err)
+	}
+	return found
 }
