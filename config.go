@@ -14,6 +14,9 @@ import (
 // machine of one processor and 512 MiB that boots the small guest embedded in
 // the library.
 type Config struct {
+	// Name is unique among the machines of a Host. Empty: the host chooses one.
+	Name string
+
 	// Kernel is the path of a kernel: Image (plain, gzip, zstd or xz), EFI
 	// zboot vmlinuz, or ELF. Empty, without Firmware and Disks, boots the
 	// embedded guest.

@@ -31,9 +31,12 @@ import (
 
 // Machine is one machine.
 type Machine struct {
-	m     *machine.Machine
-	disks *diskFailure
-	aids  aids
+	m      *machine.Machine
+	host   *Host
+	alone  bool // the host is this machine's own
+	config Config
+	disks  *diskFailure
+	aids   aids
 }
 
 // StatusError says that a method cannot be used now, such as Resume on a
@@ -77,9 +80,24 @@ const (
 	engineInterp  = "interp"
 )
 
-// New builds a machine: files are read, disks opened and ports bound. Nothing
-// runs before Run.
+// New builds a machine on a host of its own: files are read, disks opened and
+// ports bound. Nothing runs before Run. Several machines that are to share
+// processors, memory and networks are made by a Host.
 func New(cfg Config) (*Machine, error) {
+	h, err := NewHost(HostConfig{})
+	if err != nil {
+		return nil, err
+	}
+	m, err := h.New(cfg)
+	if err != nil {
+		return nil, errors.Join(err, h.Close())
+	}
+	m.alone = true
+	return m, nil
+}
+
+// build makes a machine of a configuration that its host has checked.
+func build(cfg *Config) (*Machine, error) {
 	mc, err := cfg.machine()
 	if err != nil {
 		return nil, err
@@ -97,7 +115,7 @@ func New(cfg Config) (*Machine, error) {
 	if err != nil {
 		return nil, errors.Join(err, aids.close())
 	}
-	return &Machine{m, disks, aids}, nil
+	return &Machine{m: m, disks: disks, aids: aids}, nil
 }
 
 // machine translates what is not a device.
@@ -189,6 +207,12 @@ func (m *Machine) Resume() error { return m.m.Resume() }
 // Reset restarts the guest, as its own reboot does.
 func (m *Machine) Reset() error { return m.m.Reset() }
 
+// Name is the machine's name, which no other machine of its host has.
+func (m *Machine) Name() string { return m.config.Name }
+
+// Host is the host that the machine is on.
+func (m *Machine) Host() *Host { return m.host }
+
 // Status tells where the machine is in its life.
 func (m *Machine) Status() Status { return m.m.Status() }
 
@@ -229,6 +253,10 @@ func (m *Machine) Close() error {
 	defer m.aids.close() // Run has told what there is to tell
 	if err := m.m.Close(); err != nil {
 		return fmt.Errorf("close machine: %w", err)
+	}
+	m.host.leave(m)
+	if m.alone {
+		return m.host.Close()
 	}
 	return nil
 }
