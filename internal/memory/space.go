@@ -15,6 +15,7 @@ package memory
 import (
 	"errors"
 	"fmt"
+	"os"
 	"sync/atomic"
 	"unsafe"
 
@@ -147,6 +148,28 @@ func (r *Region) Zero() error {
 	r.MarkDirtyRange(0, r.Size)
 	return r.host.Discard(0, r.Size)
 }
+
+// Discard gives the host's pages that lie wholly in the n bytes from gpa back;
+// they read as zero afterwards. Engines and devices may use them meanwhile,
+// and what they store then may be lost. It returns the bytes that were given
+// back: none if the range is not in one region of RAM.
+func (s *Space) Discard(gpa GPA, n uint64) uint64 {
+	r := s.Find(gpa, n)
+	if r == nil || !r.Writable() {
+		return 0
+	}
+	off := uint64(gpa - r.Base)
+	page := hostPage()
+	start, end := (off+page-1)&^(page-1), (off+n)&^(page-1) // Find has checked that they do not overflow
+	if start >= end || r.host.Discard(start, end-start) != nil {
+		return 0
+	}
+	r.MarkDirtyRange(start, end-start)
+	return end - start
+}
+
+// hostPage is what the host gives out and takes back, at least a page of ours.
+func hostPage() uint64 { return max(PageSize, uint64(os.Getpagesize())) }
 
 // NextData finds the first run of bytes at or after off that may be other than
 // zero; start is Size if there is none. The machine is not running.

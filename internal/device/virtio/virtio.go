@@ -1,7 +1,7 @@
 // Package virtio is what the virtio devices and their transports share
 // (virtio §2): the contract between a transport and a device type, and the
 // workers that devices run on. The rings are in queue, the MMIO transport in
-// mmio, the device types in blk, net, console and rng.
+// mmio, the device types in blk, net, console, rng and balloon.
 //
 // A device type never sees registers, and a transport never sees requests.
 //
@@ -31,6 +31,7 @@ const (
 	TypeBlock   Type = 2
 	TypeConsole Type = 3
 	TypeEntropy Type = 4
+	TypeBalloon Type = 5
 )
 
 func (t Type) String() string {
@@ -45,6 +46,8 @@ func (t Type) String() string {
 		return "console"
 	case TypeEntropy:
 		return "entropy"
+	case TypeBalloon:
+		return "balloon"
 	}
 	return fmt.Sprintf("virtio type %d", uint32(t))
 }

@@ -206,6 +206,18 @@ func (q *Queue) PushAll(chains []*Chain, written []uint32) {
 	}
 }
 
+// Discard gives the pages that lie wholly in the n bytes from gpa back to the
+// host; they read as zero afterwards. Outside of RAM, or after Close, nothing
+// happens: it returns the bytes that were given back.
+func (q *Queue) Discard(gpa memory.GPA, n uint64) uint64 {
+	q.live.RLock()
+	defer q.live.RUnlock()
+	if q.dead {
+		return 0
+	}
+	return q.mem.Discard(gpa, n)
+}
+
 // Fault stops the queue because a request in it breaks its device's rules.
 func (q *Queue) Fault(f Fault) {
 	if q.enter() {
