@@ -1,0 +1,273 @@
+package vswitch
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"sync"
+	"time"
+
+	"doppel/internal/backend"
+)
+
+// Bounds of a capture.
+const (
+	captureQueue = 4 << 20 // bytes that wait for the file
+	snapLength   = 256 << 10
+
+	// DefaultCaptureLimit is how large a capture grows unless told otherwise.
+	DefaultCaptureLimit = 1 << 30
+)
+
+// direction is which way a captured frame went, seen from the switch, by its
+// number in a capture (pcapng §4.3.1, epb_flags).
+type direction uint32
+
+const (
+	fromPort direction = 1
+	toPort   direction = 2
+)
+
+func (d direction) String() string {
+	if d == fromPort {
+		return "from the port"
+	}
+	return "to the port"
+}
+
+// Capture writes frames to a file in the pcapng format (IETF draft
+// draft-ietf-opsawg-pcapng), which Wireshark and tcpdump read. What it has
+// taken is in the file soon, and for good after Close. It never holds up who
+// sends: a frame that finds the queue full or the file at its limit is not
+// captured, and counted.
+type Capture struct {
+	file  *os.File
+	limit int64
+
+	mu      sync.Mutex
+	changed *sync.Cond
+	queue   bytes.Buffer // blocks that wait
+	ports   map[string]uint32
+	size    int64 // of the file with what waits
+	missed  uint64
+	err     error
+	closed  bool
+	done    sync.WaitGroup
+}
+
+// CreateCapture makes a capture. A file of that name is replaced if it is
+// empty or a capture; any other is left alone. limit 0 is the default.
+func CreateCapture(path string, limit int64) (*Capture, error) {
+	fail := func(format string, args ...any) (*Capture, error) {
+		return nil, fmt.Errorf("capture %s: "+format, append([]any{path}, args...)...)
+	}
+	// First, for to open a named pipe may take for ever.
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return fail("is not a regular file; choose another name")
+	}
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		var pe *fs.PathError
+		if errors.As(err, &pe) {
+			err = pe.Err
+		}
+		return fail("cannot be written: %w; choose a file in a folder that you can write to", err)
+	}
+	why := replaceable(f)
+	if why == nil {
+		why = f.Truncate(0)
+	}
+	if why != nil {
+		f.Close()
+		return fail("%w", why)
+	}
+	if limit == 0 {
+		limit = DefaultCaptureLimit
+	}
+	c := &Capture{file: f, limit: limit, ports: map[string]uint32{}}
+	c.changed = sync.NewCond(&c.mu)
+	c.block(blockSection, sectionHeader())
+	c.done.Go(c.write)
+	return c, nil
+}
+
+// replaceable tells why a file must be left alone.
+func replaceable(f *os.File) error {
+	var head [4]byte
+	n, err := f.ReadAt(head[:], 0)
+	if n == 0 && errors.Is(err, io.EOF) {
+		return nil
+	}
+	if n == 4 && binary.BigEndian.Uint32(head[:]) == blockSection {
+		return nil
+	}
+	return errors.New("another file is there, which is not a capture; remove it or choose another name")
+}
+
+// Block types and options (pcapng §4, §3.5).
+const (
+	blockSection   = 0x0a0d0d0a
+	blockInterface = 1
+	blockPacket    = 6
+
+	byteOrderMagic = 0x1a2b3c4d
+	linkEthernet   = 1
+	optName        = 2
+	optResolution  = 9
+	optFlags       = 2
+	nanoseconds    = 9
+)
+
+func sectionHeader() []byte {
+	b := binary.LittleEndian.AppendUint32(nil, byteOrderMagic)
+	b = binary.LittleEndian.AppendUint16(b, 1) // version 1.0
+	b = binary.LittleEndian.AppendUint16(b, 0)
+	return binary.LittleEndian.AppendUint64(b, ^uint64(0)) // length not known
+}
+
+// option appends an option, padded to 32 bits.
+func option(b []byte, code uint16, value []byte) []byte {
+	b = binary.LittleEndian.AppendUint16(b, code)
+	b = binary.LittleEndian.AppendUint16(b, uint16(len(value)))
+	return pad(append(b, value...))
+}
+
+func pad(b []byte) []byte {
+	for len(b)%4 != 0 {
+		b = append(b, 0)
+	}
+	return b
+}
+
+// block queues a block, false if the limit is reached; the lock is held, or
+// nobody else is there yet.
+func (c *Capture) block(kind uint32, body []byte) bool {
+	total := 12 + len(body)
+	if c.closed || c.err != nil || c.size+int64(total) > c.limit || c.queue.Len()+total > captureQueue {
+		c.missed++
+		return false
+	}
+	b := make([]byte, 0, total)
+	b = binary.LittleEndian.AppendUint32(b, kind)
+	b = binary.LittleEndian.AppendUint32(b, uint32(total))
+	b = append(b, body...)
+	c.queue.Write(binary.LittleEndian.AppendUint32(b, uint32(total)))
+	c.size += int64(total)
+	c.changed.Signal()
+	return true
+}
+
+// add captures a frame at a port.
+func (c *Capture) add(port string, d direction, frame []byte, now time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	id, known := c.ports[port]
+	if !known {
+		b := binary.LittleEndian.AppendUint16(nil, linkEthernet)
+		b = binary.LittleEndian.AppendUint16(b, 0)
+		b = binary.LittleEndian.AppendUint32(b, snapLength)
+		b = option(b, optName, []byte(port[:min(len(port), 256)]))
+		b = option(b, optResolution, []byte{nanoseconds})
+		if !c.block(blockInterface, append(b, 0, 0, 0, 0)) {
+			return
+		}
+		id = uint32(len(c.ports))
+		c.ports[port] = id
+	}
+	at := uint64(now.UnixNano())
+	b := make([]byte, 0, 20+len(frame)+16)
+	for _, v := range []uint32{id, uint32(at >> 32), uint32(at), uint32(len(frame)), uint32(len(frame))} {
+		b = binary.LittleEndian.AppendUint32(b, v)
+	}
+	b = pad(append(b, frame...))
+	b = option(b, optFlags, binary.LittleEndian.AppendUint32(nil, uint32(d)))
+	c.block(blockPacket, append(b, 0, 0, 0, 0))
+}
+
+// write brings blocks to the file until the capture is closed.
+func (c *Capture) write() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for {
+		for c.queue.Len() == 0 && !c.closed {
+			c.changed.Wait()
+		}
+		if c.queue.Len() == 0 {
+			return
+		}
+		b := bytes.Clone(c.queue.Bytes())
+		c.queue.Reset()
+		c.mu.Unlock()
+		_, err := c.file.Write(b)
+		c.mu.Lock()
+		if err != nil && c.err == nil {
+			c.err = fmt.Errorf("capture %s: %w", c.file.Name(), err)
+		}
+	}
+}
+
+// Missed counts the frames that were not captured.
+func (c *Capture) Missed() uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.missed
+}
+
+// Close writes what waits, and returns when it is stable. It tells if
+// something could not be written; it may be called twice.
+func (c *Capture) Close() error {
+	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
+		return nil
+	}
+	c.closed = true
+	c.changed.Broadcast()
+	c.mu.Unlock()
+	c.done.Wait()
+	err := c.err
+	if err == nil {
+		err = c.file.Sync()
+	}
+	return errors.Join(err, c.file.Close())
+}
+
+// capture gives a port's capture a frame as it is on the port's wire.
+func (p *Port) capture(f *frame, v VLAN, d direction) {
+	b := f.bytes
+	if p.config.VLAN == 0 && v != p.config.Native {
+		b, _, _ = f.tagged(v)
+	}
+	p.config.Capture.add(p.config.Name, d, summed(b, f.offload, len(b)-len(f.bytes)), time.Now())
+}
+
+// capture gives the switch's capture a frame that a port sent.
+func (s *Switch) capture(from *Port, f *frame, v VLAN) {
+	b := f.bytes
+	if v != DefaultVLAN {
+		b, _, _ = f.tagged(v)
+	}
+	s.config.Capture.add(from.config.Name, fromPort, summed(b, f.offload, len(b)-len(f.bytes)), time.Now())
+}
+
+// summed is a frame with its checksum complete, as a wire would have it; one
+// that is to be segmented stays as it is, as on any host that does so.
+func summed(b []byte, o backend.Offload, by int) []byte {
+	if !o.NeedsChecksum || o.GSO != backend.GSONone {
+		return b
+	}
+	start := int(o.ChecksumStart) + by
+	b = bytes.Clone(b)
+	// In bounds: parse has checked it, and tags go in before. The field holds
+	// the pseudo-header's sum and is summed up with the rest.
+	value := ^sum(0, b[start:])
+	if value == 0 {
+		value = 0xffff // RFC 768: zero would mean that there is none
+	}
+	binary.BigEndian.PutUint16(b[start+int(o.ChecksumOffset):], value)
+	return b
+}
