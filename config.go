@@ -34,6 +34,11 @@ type Config struct {
 	// CPUs is the number of harts, 1 to MaxCPUs; 0 means 1.
 	CPUs int
 
+	// Balloon is "on", "off" or empty: a virtio balloon, by which the guest gives
+	// memory back, free pages by itself and others by SetBalloon. Empty: one if
+	// a virtio slot is left.
+	Balloon string
+
 	Disks []Disk
 	// Net is "none" (or empty) or "user": a NIC behind user-mode NAT.
 	Net string

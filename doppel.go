@@ -24,6 +24,7 @@ import (
 	"doppel/internal/backend/block"
 	"doppel/internal/cpu/jit"
 	"doppel/internal/device/virtio"
+	"doppel/internal/device/virtio/balloon"
 	"doppel/internal/entropy"
 	"doppel/internal/guest"
 	"doppel/internal/machine"
@@ -37,6 +38,8 @@ type Machine struct {
 	config Config
 	disks  *diskFailure
 	aids   aids
+
+	balloon *balloon.Device // nil without one
 }
 
 // StatusError says that a method cannot be used now, such as Resume on a
@@ -111,11 +114,18 @@ func build(cfg *Config) (*Machine, error) {
 	if mc.Virtio, err = cfg.devices(mc.Entropy, disks); err != nil {
 		return nil, errors.Join(err, aids.close())
 	}
+	b, err := cfg.newBalloon(mc.Virtio)
+	if err != nil {
+		return nil, errors.Join(err, closeAll(mc.Virtio), aids.close())
+	}
+	if b != nil {
+		mc.Virtio = append(mc.Virtio, b)
+	}
 	m, err := machine.New(*mc)
 	if err != nil {
 		return nil, errors.Join(err, aids.close())
 	}
-	return &Machine{m: m, disks: disks, aids: aids}, nil
+	return &Machine{m: m, disks: disks, aids: aids, balloon: b}, nil
 }
 
 // machine translates what is not a device.

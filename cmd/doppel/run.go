@@ -21,7 +21,7 @@ import (
 
 type runFlags struct {
 	kernel, initrd, append, firmware string
-	memory                           string
+	memory, balloon                  string
 	cpus                             int
 	disks, publish                   []string
 	ephemeral                        bool
@@ -75,6 +75,7 @@ to the test finisher is passed on.`,
 	fl.StringVar(&f.append, "append", "", "kernel command `LINE`; for an image, added to its own")
 	fl.StringVar(&f.firmware, "firmware", "", "machine-mode firmware `FILE`, such as OpenSBI")
 	fl.StringVar(&f.memory, "memory", "512M", "`SIZE` of RAM")
+	fl.StringVar(&f.balloon, "balloon", "", "let the guest give memory back: `on|off` (default: on if a virtio slot is left)")
 	fl.IntVar(&f.cpus, "cpus", 1, "number `N` of harts")
 	fl.StringArrayVar(&f.disks, "disk", nil, "raw disk image `FILE[,ro][,ephemeral]`; may be repeated")
 	fl.BoolVar(&f.ephemeral, "ephemeral", false, "leave the image's own disk untouched: writes end with the machine")
@@ -187,7 +188,7 @@ func passOn(code int) error {
 func (f *runFlags) config(cmd *cobra.Command) (doppel.Config, error) {
 	cfg := doppel.Config{
 		Kernel: f.kernel, Initrd: f.initrd, Append: f.append, Firmware: f.firmware,
-		CPUs: f.cpus, Net: f.net, Engine: f.engine, JITDump: f.jitDump, PerfMap: f.perfMap,
+		CPUs: f.cpus, Net: f.net, Engine: f.engine, JITDump: f.jitDump, PerfMap: f.perfMap, Balloon: f.balloon,
 	}
 	var err error
 	if cfg.Memory, err = doppel.ParseSize(f.memory); err != nil {

@@ -39,6 +39,9 @@ and the translator's own counts:
   TLB misses           loads, stores and fetches for which a page table was
                        walked
 
+Before them come figures of its memory: what it takes of the host's, how much was
+never touched or was given back, and the balloon (see doppel balloon).
+
 Names and meanings of counts may change from version to version.`,
 		Example: `  doppel stats
   doppel stats debian:trixie --json
@@ -105,6 +108,7 @@ func printMachines(w io.Writer, all []*control.Stats, asJSON bool) error {
 func printStats(w io.Writer, s *control.Stats) error {
 	var sb strings.Builder
 	fmt.Fprintf(&sb, "%s, process %d, %s, engine %s\n", plain(s.Name), s.PID, plain(s.Status), plain(s.Engine))
+	printMemory(&sb, &s.Memory)
 	row := func(name string, value func(control.CPU) uint64) {
 		fmt.Fprintf(&sb, "  %-24s", plain(name))
 		for _, c := range s.CPUs {
@@ -154,6 +158,7 @@ func figures(m *doppel.Machine, name, engine string) control.Stats {
 			s.Engine = "interp"
 		}
 	}
+	s.Memory = control.Memory(m.Memory())
 	counts := m.Counts()
 	for i, c := range m.Stats().CPUs {
 		v := control.CPU{Instructions: c.Instructions, Exits: map[string]uint64{}, Counts: counts[i]}
@@ -180,7 +185,10 @@ func serveControl(path, name, engine string, m *doppel.Machine, warn io.Writer) 
 	}
 	var s *control.Server
 	if err == nil {
-		s, err = control.Serve(path, func() control.Stats { return figures(m, name, engine) })
+		s, err = control.Serve(path, control.Machine{
+			Stats:      func() control.Stats { return figures(m, name, engine) },
+			SetBalloon: m.SetBalloon,
+		})
 	}
 	switch {
 	case err == nil:

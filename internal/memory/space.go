@@ -171,6 +171,13 @@ func (s *Space) Discard(gpa GPA, n uint64) uint64 {
 // hostPage is what the host gives out and takes back, at least a page of ours.
 func hostPage() uint64 { return max(PageSize, uint64(os.Getpagesize())) }
 
+// Usage is what a region takes of the host, in bytes.
+type Usage = platform.Usage
+
+// Usage asks the host; ok is false if it does not tell. Any goroutine may ask
+// before the Space is closed.
+func (r *Region) Usage() (u Usage, ok bool) { return r.host.Usage() }
+
 // NextData finds the first run of bytes at or after off that may be other than
 // zero; start is Size if there is none. The machine is not running.
 func (r *Region) NextData(off uint64) (start, end uint64) { return r.host.NextData(off) }

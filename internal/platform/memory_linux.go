@@ -1,10 +1,7 @@
 package platform
 
 import (
-	"encoding/binary"
 	"fmt"
-	"os"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -12,7 +9,6 @@ import (
 // Memory is zero-filled memory outside the Go heap, between guards.
 type Memory struct {
 	Bytes []byte
-	pages *os.File // /proc/self/pagemap, once it was needed
 }
 
 // NewMemory maps size bytes, a multiple of the host's page size. The host gives
@@ -35,8 +31,7 @@ func (m *Memory) Discard(off, n uint64) error {
 }
 
 // NextData finds the first run of bytes at or after off that may be other than
-// zero; start is the length of the memory if there is none. It is not to be
-// called by two goroutines at once.
+// zero; start is the length of the memory if there is none.
 func (m *Memory) NextData(off uint64) (start, end uint64) {
 	size := uint64(len(m.Bytes))
 	start, ok := m.next(off, true)
@@ -52,41 +47,19 @@ func (m *Memory) NextData(off uint64) (start, end uint64) {
 // next finds the first page at or after off that the host has, or has not,
 // given out.
 func (m *Memory) next(off uint64, given bool) (at uint64, ok bool) {
-	// From Documentation/admin-guide/mm/pagemap.rst: 64 bits a page, of which
-	// these two tell that it is in memory and that it is swapped out.
-	const present = 1<<63 | 1<<62
-	size, page := uint64(len(m.Bytes)), uint64(os.Getpagesize())
-	if off >= size {
-		return size, true
-	}
-	if m.pages == nil {
-		f, err := os.Open("/proc/self/pagemap")
-		if err != nil {
-			return 0, false
+	at = uint64(len(m.Bytes))
+	ok = m.entries(off, func(page uint64, e entry) bool {
+		if e&(entryPresent|entrySwapped) != 0 != given {
+			return true
 		}
-		m.pages = f
-	}
-	first := uint64(uintptr(unsafe.Pointer(&m.Bytes[0]))) / page
-	var buf [8 * 2048]byte
-	for n := off / page; n*page < size; n += uint64(len(buf)) / 8 {
-		b := buf[:min(uint64(len(buf)), (size/page-n)*8)]
-		if _, err := m.pages.ReadAt(b, int64((first+n)*8)); err != nil {
-			return 0, false
-		}
-		for i := 0; i < len(b); i += 8 {
-			if (binary.NativeEndian.Uint64(b[i:])&present != 0) == given {
-				return max(off, (n+uint64(i)/8)*page), true
-			}
-		}
-	}
-	return size, true
+		at = max(off, page)
+		return false
+	})
+	return at, ok
 }
 
 // Close unmaps the memory. Bytes must not be used afterwards.
 func (m *Memory) Close() error {
-	if m.pages != nil {
-		m.pages.Close()
-	}
 	err := unmapGuarded(m.Bytes)
 	*m = Memory{}
 	return err

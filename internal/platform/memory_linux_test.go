@@ -35,6 +35,13 @@ func TestMemory(t *testing.T) {
 			t.Errorf("from %#x on, data is from %#x to %#x", at, start, end)
 		}
 	}
+	var seen byte
+	for at := 8 << 20; at < 9<<20; at += 4096 {
+		seen |= m.Bytes[at]
+	}
+	if u, ok := m.Usage(); ok && u.Private+u.Swapped != 3*uint64(os.Getpagesize()) || seen != 0 {
+		t.Errorf("three pages were written to, and others read: %+v", u)
+	}
 	if err := m.Discard(4<<20, 4<<20); err != nil {
 		t.Fatal(err)
 	}

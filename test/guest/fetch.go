@@ -25,7 +25,7 @@ import (
 const maxFile = 256 << 20
 
 // modules are what tests may load; what each needs comes with it.
-var modules = []string{"virtio_mmio", "virtio_blk", "ext4", "virtio_net", "af_packet", "virtio_rng"}
+var modules = []string{"virtio_mmio", "virtio_blk", "ext4", "virtio_net", "af_packet", "virtio_rng", "virtio_balloon"}
 
 // fetchAll fills dir with the files and their list.
 func fetchAll(ctx context.Context, dir string) error {

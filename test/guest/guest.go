@@ -40,7 +40,7 @@ type Files struct {
 }
 
 // layout is the number of the format below; older folders are not looked at.
-const layout = "1"
+const layout = "2"
 
 const fetchLimit = 10 * time.Minute
 

@@ -11,8 +11,10 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
+	"unicode"
 
 	"doppel/internal/platform"
 )
@@ -21,7 +23,15 @@ import (
 var ErrGone = errors.New("nobody listens there: the machine has ended")
 
 // Ask asks the machine at a socket for its figures.
-func Ask(path string) (*Stats, error) {
+func Ask(path string) (*Stats, error) { return ask(path, request{Op: opStats}) }
+
+// SetBalloon asks the machine at a socket for a balloon of size bytes, and
+// returns its figures after that.
+func SetBalloon(path string, size uint64) (*Stats, error) {
+	return ask(path, request{Op: opBalloon, Size: size})
+}
+
+func ask(path string, req request) (*Stats, error) {
 	c, err := net.DialTimeout("unix", path, ioLimit)
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):
@@ -35,7 +45,7 @@ func Ask(path string) (*Stats, error) {
 	}
 	defer c.Close()
 	c.SetDeadline(time.Now().Add(ioLimit))
-	io.WriteString(c, `{"op":"stats"}`+"\n") // the answer shows whether it came
+	json.NewEncoder(c).Encode(req) // the answer shows whether it came
 	var resp response
 	switch err := json.NewDecoder(io.LimitReader(c, maxResponse)).Decode(&resp); {
 	case errors.Is(err, os.ErrDeadlineExceeded):
@@ -45,9 +55,21 @@ func Ask(path string) (*Stats, error) {
 	case err != nil || resp.Error == "" && resp.Stats == nil:
 		return nil, fmt.Errorf("control socket %s: the answer is not a machine's: another program listens there", path)
 	case resp.Error != "":
-		return nil, fmt.Errorf("control socket %s: the machine says: %.200q", path, resp.Error)
+		return nil, fmt.Errorf("control socket %s: the machine says: %s", path, clean(resp.Error))
 	}
+	resp.Stats.Socket = path
 	return resp.Stats, nil
+}
+
+// clean is a machine's sentence as it can be printed, and not too long.
+func clean(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, s)
+	return s[:min(len(s), 400)]
 }
 
 // List asks all machines whose sockets are in Dir, in the order of their

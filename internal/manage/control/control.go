@@ -2,13 +2,14 @@
 // Unix socket for each machine, which answers a request with one object in
 // JSON. It knows no machines; what to answer is the caller's.
 //
-// A client sends {"op":"stats"} and a newline, gets {"stats":{...}} or
-// {"error":"..."} and a newline, and the connection ends. The socket and its
+// A client sends {"op":"stats"}, or {"op":"balloon","size":N}, and a newline,
+// gets {"stats":{...}} or {"error":"..."} and a newline, and the connection
+// ends. The socket and its
 // folder are their owner's only, and the server asks the host who calls.
 //
 // Threads: a Server has a goroutine that accepts and one for each of at most
-// maxClients connections, which end by themselves within ioLimit. The function
-// that answers is called on these.
+// maxClients connections, which end by themselves within ioLimit. The functions
+// of the machine are called on these.
 package control
 
 import (
@@ -30,7 +31,32 @@ type Stats struct {
 	PID    int    `json:"pid"`
 	Status string `json:"status"`
 	Engine string `json:"engine"`
+	Memory Memory `json:"memory"`
 	CPUs   []CPU  `json:"cpus"`
+
+	Socket string `json:"-"` // where it was asked
+}
+
+// Memory is what a machine's memory takes of the host, in bytes.
+type Memory struct {
+	Size     uint64 `json:"size"`     // as the guest sees it
+	Resident uint64 `json:"resident"` // in the host's memory, for this machine alone
+	Swapped  uint64 `json:"swapped"`
+	Zero     uint64 `json:"zero"` // never touched or given back
+
+	Balloon   uint64 `json:"balloon"`        // given by the guest
+	Target    uint64 `json:"balloon_target"` // asked of the guest
+	Returned  uint64 `json:"returned"`       // through the balloon, in all
+	Reported  uint64 `json:"reported"`       // as free pages, in all
+	Free      uint64 `json:"guest_free"`     // as the guest last told
+	Available uint64 `json:"guest_available"`
+}
+
+// Machine is what a server answers with. Its functions are called on the
+// server's goroutines.
+type Machine struct {
+	Stats      func() Stats
+	SetBalloon func(size uint64) error // in bytes
 }
 
 // CPU is what a machine tells of a vCPU. Counts are the translator's own:
@@ -42,7 +68,8 @@ type CPU struct {
 }
 
 type request struct {
-	Op string `json:"op"`
+	Op   string `json:"op"`
+	Size uint64 `json:"size,omitempty"` // of the balloon
 }
 
 type response struct {
@@ -52,6 +79,7 @@ type response struct {
 
 const (
 	opStats     = "stats"
+	opBalloon   = "balloon"
 	maxRequest  = 4 << 10
 	maxResponse = 4 << 20
 	maxClients  = 8

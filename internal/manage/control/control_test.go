@@ -20,9 +20,29 @@ func sample() Stats {
 		Instructions: 1 << 60, Exits: map[string]uint64{"mmio": 3}, Counts: map[string]uint64{"blocks": 5}}}}
 }
 
+// setBalloon knows a machine of 100 bytes.
+func setBalloon(size uint64) error {
+	if size > 100 {
+		return errors.New("too\nlarge")
+	}
+	return nil
+}
+
+// TestSetBalloon: the machine's answer comes back, a refusal as a sentence.
+func TestSetBalloon(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "socket")
+	serve(t, path)
+	if s, err := SetBalloon(path, 100); err != nil || s.Name != "x" || s.Socket != path {
+		t.Errorf("%+v, %v", s, err)
+	}
+	if _, err := SetBalloon(path, 101); err == nil || !strings.Contains(err.Error(), "too?large") {
+		t.Errorf("refused: %v", err)
+	}
+}
+
 func serve(t *testing.T, path string) *Server {
 	t.Helper()
-	s, err := Serve(path, sample)
+	s, err := Serve(path, Machine{Stats: sample, SetBalloon: setBalloon})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,6 +59,7 @@ func TestAsk(t *testing.T) {
 		t.Errorf("%v, %v", info.Mode(), err)
 	}
 	want := sample()
+	want.Socket = path
 	var wg sync.WaitGroup
 	for range 4 * maxClients {
 		wg.Go(func() {
@@ -132,7 +153,7 @@ func TestWrongSockets(t *testing.T) {
 		file: "not a socket", other: "another program", filepath.Join(dir, "none", "socket"): "folder",
 		filepath.Join(dir, strings.Repeat("x", 120)): "107",
 	} {
-		if s, err := Serve(path, sample); err == nil || !strings.Contains(err.Error(), want) {
+		if s, err := Serve(path, Machine{Stats: sample, SetBalloon: setBalloon}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("serve %s: %v, want %q", path, err, want)
 			if err == nil {
 				s.Close()
@@ -191,8 +212,9 @@ func TestFind(t *testing.T) {
 // FuzzAnswer: no request does more than be answered.
 func FuzzAnswer(f *testing.F) {
 	f.Add([]byte(`{"op":"stats"}`))
+	f.Add([]byte(`{"op":"balloon","size":18446744073709551615}`))
 	f.Fuzz(func(t *testing.T, line []byte) {
-		s := &Server{stats: sample}
+		s := &Server{machine: Machine{Stats: sample, SetBalloon: setBalloon}}
 		if r := s.answer(line); (r.Error == "") == (r.Stats == nil) {
 			t.Errorf("%q: %+v", line, r)
 		}

@@ -17,16 +17,16 @@ import (
 
 // Server answers at a socket.
 type Server struct {
-	l     *net.UnixListener
-	stats func() Stats
-	slots chan struct{}
-	done  sync.WaitGroup
+	l       *net.UnixListener
+	machine Machine
+	slots   chan struct{}
+	done    sync.WaitGroup
 }
 
 // Serve makes the socket at path and answers there until Close. A socket that
 // nobody listens at any more is replaced; anything else that is there stays,
 // and is an error.
-func Serve(path string, stats func() Stats) (*Server, error) {
+func Serve(path string, m Machine) (*Server, error) {
 	if err := removeStale(path); err != nil {
 		return nil, err
 	}
@@ -34,7 +34,7 @@ func Serve(path string, stats func() Stats) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("control socket %s: %w; choose a path in a folder that you can write to, of at most 107 bytes", path, reason(err))
 	}
-	s := &Server{l: l, stats: stats, slots: make(chan struct{}, maxClients)}
+	s := &Server{l: l, machine: m, slots: make(chan struct{}, maxClients)}
 	s.done.Go(s.accept)
 	return s, nil
 }
@@ -111,9 +111,15 @@ func (s *Server) answer(line []byte) response {
 	if err := json.Unmarshal(line, &req); err != nil {
 		return response{Error: "the request is not JSON"}
 	}
-	if req.Op != opStats {
-		return response{Error: fmt.Sprintf("unknown op %.40q; want stats", req.Op)}
+	switch req.Op {
+	case opStats:
+	case opBalloon:
+		if err := s.machine.SetBalloon(req.Size); err != nil {
+			return response{Error: err.Error()}
+		}
+	default:
+		return response{Error: fmt.Sprintf("unknown op %.40q; want stats or balloon", req.Op)}
 	}
-	st := s.stats()
+	st := s.machine.Stats()
 	return response{Stats: &st}
 }

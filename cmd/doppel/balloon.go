@@ -1,0 +1,90 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"doppel"
+	"doppel/internal/manage/control"
+)
+
+func balloonCommand() *cobra.Command {
+	var socket string
+	cmd := &cobra.Command{
+		Use:   "balloon [NAME|PID] SIZE",
+		Short: "Ask a running machine to give memory back",
+		Long: `Ask the guest of a running machine to give SIZE of its memory back to the host,
+in all: a later, smaller SIZE returns the difference, 0 returns everything. The
+guest gives what it can spare, in its own time, and takes some back before it
+runs out of memory; doppel stats shows how far it has come.
+
+The guest needs a driver for the virtio balloon (Linux has it, as a module in
+Debian), and the machine a balloon, which doppel run --balloon off leaves out.
+Pages that are free in the guest come back by themselves.`,
+		Example: `  doppel balloon debian:trixie 256M
+  doppel balloon debian:trixie 0`,
+		Args: arguments(1, 2, "a machine and a size"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			size, err := doppel.ParseSize(args[len(args)-1])
+			if err != nil {
+				return usageError{err}
+			}
+			s, err := oneMachine(args[:len(args)-1], socket)
+			if err != nil {
+				return err
+			}
+			if s, err = control.SetBalloon(s.Socket, size); err != nil {
+				return err
+			}
+			var sb strings.Builder
+			fmt.Fprintf(&sb, "%s, process %d\n", plain(s.Name), s.PID)
+			printMemory(&sb, &s.Memory)
+			_, err = io.WriteString(cmd.OutOrStdout(), sb.String())
+			return err
+		},
+	}
+	cmd.Flags().StringVar(&socket, "control", "", "ask the machine at this `SOCKET`, of doppel run --control")
+	return cmd
+}
+
+// oneMachine finds the machine that is meant.
+func oneMachine(args []string, socket string) (*control.Stats, error) {
+	if len(args) == 0 && socket == "" {
+		return nil, usageError{errors.New("no machine is named; doppel stats lists those that run")}
+	}
+	found, err := askMachines(args, socket)
+	switch {
+	case len(found) == 0:
+		return nil, err
+	case len(found) > 1:
+		return nil, usageError{fmt.Errorf("%d machines are called %q; name one by the number of its process", len(found), args[0])}
+	}
+	return found[0], nil
+}
+
+// printMemory prints a machine's memory, in MiB.
+func printMemory(sb *strings.Builder, m *control.Memory) {
+	row := func(name string, bytes uint64) { fmt.Fprintf(sb, "  %-24s %11.1f MiB\n", name, float64(bytes)/(1<<20)) }
+	row("memory", m.Size)
+	row("  in the host's memory", m.Resident)
+	if m.Swapped != 0 {
+		row("  on the host's swap", m.Swapped)
+	}
+	row("  zero, takes nothing", m.Zero)
+	if m.Target != 0 || m.Balloon != 0 {
+		row("balloon", m.Balloon)
+		row("  asked for", m.Target)
+		row("  given back, in all", m.Returned)
+	}
+	if m.Reported != 0 {
+		row("free pages, in all", m.Reported)
+	}
+	if m.Available != 0 {
+		row("free in the guest", m.Free)
+		row("  available there", m.Available)
+	}
+}

@@ -1,0 +1,82 @@
+package doppel
+
+import (
+	"fmt"
+
+	"doppel/internal/board"
+	"doppel/internal/device/virtio"
+	"doppel/internal/device/virtio/balloon"
+)
+
+const (
+	balloonOn  = "on"
+	balloonOff = "off"
+)
+
+// newBalloon adds a balloon to the machine's devices: nil if it is to have
+// none, or if none was asked for and the others leave no slot.
+func (cfg *Config) newBalloon(models []virtio.Model) (*balloon.Device, error) {
+	full := len(models) >= board.VirtioSlots
+	switch cfg.Balloon {
+	case balloonOff:
+		return nil, nil
+	case "":
+		if full {
+			return nil, nil
+		}
+	case balloonOn:
+		if full {
+			return nil, &ConfigError{Field: "Balloon", Value: cfg.Balloon, Reason: fmt.Sprintf("no slot is left: a machine has %d virtio devices; give it fewer disks, or no balloon", board.VirtioSlots)}
+		}
+	default:
+		return nil, &ConfigError{Field: "Balloon", Value: cfg.Balloon, Reason: "must be on or off"}
+	}
+	return balloon.New(), nil
+}
+
+// SetBalloon asks the guest to give size bytes of its memory back to the host,
+// in all; 0 returns everything. The guest does so in its own time, as far as it
+// can spare them, and takes some back before it runs out of memory.
+func (m *Machine) SetBalloon(size uint64) error {
+	if m.balloon == nil {
+		return &ConfigError{Field: "Balloon", Value: fmt.Sprint(size), Reason: "the machine has no balloon: it was switched off, or other devices took its slot"}
+	}
+	if most := m.m.MemorySize(); size > most {
+		return &ConfigError{Field: "Balloon", Value: fmt.Sprint(size), Reason: fmt.Sprintf("the machine has %d bytes of memory", most)}
+	}
+	m.balloon.SetTarget(size)
+	return nil
+}
+
+// MemoryStats tells what a machine's memory takes of the host, in bytes.
+type MemoryStats struct {
+	Size     uint64 // of RAM, as the guest sees it
+	Resident uint64 // in the host's memory, for this machine alone
+	Swapped  uint64 // on the host's swap
+	Zero     uint64 // the rest: never touched or given back; it reads as zero
+
+	Balloon   uint64 // that the guest says it has given
+	Target    uint64 // that it was asked for
+	Returned  uint64 // given back through the balloon, in all
+	Reported  uint64 // given back as free pages, in all
+	Free      uint64 // of the guest's, as it last told; 0 if it did not
+	Available uint64 // of the guest's, for new programs, as it last told
+}
+
+// Memory tells what the machine's memory takes of the host. What the guest
+// says is as of the call before.
+func (m *Machine) Memory() MemoryStats {
+	s := MemoryStats{Size: m.m.MemorySize()}
+	if u, ok := m.m.MemoryUsage(); ok {
+		s.Resident, s.Swapped = u.Private, u.Swapped
+		s.Zero = s.Size - min(s.Size, u.Private+u.Swapped)
+	}
+	if m.balloon != nil {
+		b := m.balloon.State()
+		s.Balloon, s.Target, s.Returned, s.Reported = min(b.Actual, s.Size), b.Target, b.Returned, b.Reported
+		s.Free, _ = b.Stats.Get(balloon.Free)
+		s.Available, _ = b.Stats.Get(balloon.Available)
+		m.balloon.Poll()
+	}
+	return s
+}
