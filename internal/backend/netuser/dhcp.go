@@ -9,7 +9,8 @@ import (
 	"gvisor.dev/gvisor/pkg/tcpip/header"
 )
 
-// DHCP (RFC 2131, RFC 2132): one address, for whoever asks.
+// DHCP (RFC 2131, RFC 2132): one address, for whoever asks, or on a shared
+// network one for each hardware address.
 const (
 	dhcpServerPort = 67
 	dhcpClientPort = 68
@@ -81,12 +82,22 @@ func (n *Network) serveDHCP(from tcpip.LinkAddress, ip header.IPv4) {
 	if t := options[optType]; len(t) == 1 {
 		kind = dhcpType(t[0])
 	}
-	answer := answerTo(kind, options, netip.AddrFrom4([4]byte(m[12:16])))
+	addr, name := n.guest, n.config.Hostname
+	if n.config.Shared {
+		// The frame's sender, which the switch has checked, and not who it says it is.
+		l := n.leases.get(MAC([]byte(from)))
+		if l == nil {
+			n.droppedIn.Add(1)
+			return
+		}
+		addr, name = l.addr, l.name
+	}
+	answer := n.answerTo(kind, options, netip.AddrFrom4([4]byte(m[12:16])), addr)
 	if answer == 0 {
 		return
 	}
-	reply := n.dhcpReply(m, answer, kind == dhcpInform)
-	n.link.push(frame{bytes: udpBroadcast(from, reply)})
+	reply := n.dhcpReply(m, answer, kind == dhcpInform, addr, name)
+	n.link.push(frame{bytes: n.udpBroadcast(from, reply)})
 }
 
 // parseOptions reads what is well-formed; the first of each counts.
@@ -110,9 +121,9 @@ func parseOptions(b []byte) map[byte][]byte {
 }
 
 // answerTo is the type of the answer, 0 for none. client is the address that
-// the client has.
-func answerTo(kind dhcpType, options map[byte][]byte, client netip.Addr) dhcpType {
-	if s := options[optServer]; len(s) == 4 && netip.AddrFrom4([4]byte(s)) != Gateway {
+// the client has, and due the one that it gets.
+func (n *Network) answerTo(kind dhcpType, options map[byte][]byte, client, due netip.Addr) dhcpType {
+	if s := options[optServer]; len(s) == 4 && netip.AddrFrom4([4]byte(s)) != n.gateway {
 		return 0 // it chose another server
 	}
 	switch kind {
@@ -125,7 +136,7 @@ func answerTo(kind dhcpType, options map[byte][]byte, client netip.Addr) dhcpTyp
 		if r := options[optRequested]; len(r) == 4 {
 			wanted = netip.AddrFrom4([4]byte(r))
 		}
-		if wanted == Guest {
+		if wanted == due {
 			return dhcpAck
 		}
 		return dhcpNak
@@ -133,7 +144,7 @@ func answerTo(kind dhcpType, options map[byte][]byte, client netip.Addr) dhcpTyp
 	return 0
 }
 
-func (n *Network) dhcpReply(request []byte, kind dhcpType, inform bool) []byte {
+func (n *Network) dhcpReply(request []byte, kind dhcpType, inform bool, addr netip.Addr, name string) []byte {
 	m := make([]byte, bootpSize, 512)
 	m[0], m[1], m[2] = 2, 1, 6
 	copy(m[4:8], request[4:8])     // transaction
@@ -142,24 +153,24 @@ func (n *Network) dhcpReply(request []byte, kind dhcpType, inform bool) []byte {
 	copy(m[28:44], request[28:44]) // client's hardware address
 	if kind != dhcpNak {
 		if !inform {
-			copy(m[16:20], Guest.AsSlice())
+			copy(m[16:20], addr.AsSlice())
 		}
-		copy(m[20:24], Gateway.AsSlice()) // next server
+		copy(m[20:24], n.gateway.AsSlice()) // next server
 	}
 	m = binary.BigEndian.AppendUint32(m, dhcpCookie)
 	option := func(code byte, value ...byte) { m = append(append(m, code, byte(len(value))), value...) }
 	option(optType, byte(kind))
-	option(optServer, Gateway.AsSlice()...)
+	option(optServer, n.gateway.AsSlice()...)
 	if kind != dhcpNak {
 		if !inform {
 			option(optLease, binary.BigEndian.AppendUint32(nil, leaseSeconds)...)
 		}
 		option(optMask, 255, 255, 255, 0)
-		option(optRouter, Gateway.AsSlice()...)
-		option(optDNS, DNSServer.AsSlice()...)
+		option(optRouter, n.gateway.AsSlice()...)
+		option(optDNS, n.names.AsSlice()...)
 		option(optMTU, defaultMTU>>8, defaultMTU&0xff)
-		if h := n.config.Hostname; h != "" {
-			option(optHostname, []byte(h[:min(len(h), maxHostname)])...)
+		if name != "" {
+			option(optHostname, []byte(name[:min(len(name), maxHostname)])...)
 		}
 	}
 	m = append(m, optEnd)
@@ -171,12 +182,12 @@ func (n *Network) dhcpReply(request []byte, kind dhcpType, inform bool) []byte {
 
 // udpBroadcast wraps a DHCP message into a frame for a client that has no
 // address yet.
-func udpBroadcast(to tcpip.LinkAddress, payload []byte) []byte {
+func (n *Network) udpBroadcast(to tcpip.LinkAddress, payload []byte) []byte {
 	const headers = header.EthernetMinimumSize + header.IPv4MinimumSize + header.UDPMinimumSize
 	b := make([]byte, headers+len(payload))
 	copy(b[headers:], payload)
 	header.Ethernet(b).Encode(&header.EthernetFields{SrcAddr: gatewayMAC, DstAddr: to, Type: header.IPv4ProtocolNumber})
-	src, dst := toStack(Gateway), header.IPv4Broadcast
+	src, dst := toStack(n.gateway), header.IPv4Broadcast
 	ip := header.IPv4(b[header.EthernetMinimumSize:])
 	ip.Encode(&header.IPv4Fields{
 		TotalLength: uint16(len(ip)), TTL: 64, Protocol: uint8(header.UDPProtocolNumber), SrcAddr: src, DstAddr: dst,

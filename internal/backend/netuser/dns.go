@@ -116,13 +116,20 @@ func (n *Network) answer(network string, query []byte) []byte {
 
 // lookup asks the host's resolver for the addresses of a name.
 func (n *Network) lookup(ctx context.Context, q dnsmessage.Question) ([]netip.Addr, dnsmessage.RCode) {
+	name := strings.TrimSuffix(q.Name.String(), ".")
+	if a, ok := n.leases.named(name); ok {
+		if q.Type == dnsmessage.TypeAAAA {
+			return nil, dnsmessage.RCodeSuccess
+		}
+		return []netip.Addr{a}, dnsmessage.RCodeSuccess
+	}
 	r := n.config.Resolver
 	if r == nil {
 		r = net.DefaultResolver
 	}
 	// Both families are asked for: a name that has only the other one exists.
 	// Without the final dot, with which the host's own table is not looked at.
-	all, err := r.LookupNetIP(ctx, "ip", strings.TrimSuffix(q.Name.String(), "."))
+	all, err := r.LookupNetIP(ctx, "ip", name)
 	var dnsErr *net.DNSError
 	switch {
 	case errors.As(err, &dnsErr) && dnsErr.IsNotFound:

@@ -27,28 +27,26 @@ const (
 var loopback = netip.MustParseAddr("127.0.0.1")
 
 // routable tells whether the guest may reach an address beyond the gateway.
-func routable(a netip.Addr) bool {
-	return a.IsGlobalUnicast() && !Subnet.Contains(a) && a.As4()[0] != 0 && a.As4()[0] < 240
+func (n *Network) routable(a netip.Addr) bool {
+	return a.IsGlobalUnicast() && !n.subnet.Contains(a) && a.As4()[0] != 0 && a.As4()[0] < 240
 }
 
 // outside translates an address that the guest calls: the gateway stands for
 // the host's loopback.
-func outside(a netip.Addr, port uint16) (netip.AddrPort, bool) {
-	if a == Gateway {
+func (n *Network) outside(a netip.Addr, port uint16) (netip.AddrPort, bool) {
+	if a == n.gateway {
 		return netip.AddrPortFrom(loopback, port), true
 	}
-	return netip.AddrPortFrom(a, port), routable(a)
+	return netip.AddrPortFrom(a, port), n.routable(a)
 }
 
-// take takes a token, false if there is none left.
-func (n *Network) take(tokens chan struct{}) bool {
-	select {
-	case tokens <- struct{}{}:
-		return true
-	default:
+// take takes from a quota for a station, false if there is none left.
+func (n *Network) take(q *quota, who netip.Addr) bool {
+	if !q.take(who) {
 		n.refused.Add(1)
 		return false
 	}
+	return true
 }
 
 // begin runs fn as one of the network's goroutines, false if that is closed.
@@ -66,20 +64,29 @@ func (n *Network) begin(fn func()) bool {
 // on a goroutine of its own.
 func (n *Network) forwardTCP(r *tcp.ForwarderRequest) {
 	id := r.ID()
-	dst, ok := outside(fromStack(id.LocalAddress), id.LocalPort)
-	dns := fromStack(id.LocalAddress) == DNSServer && id.LocalPort == dnsPort
-	if !ok && !dns || !n.take(n.tcp) {
+	who := fromStack(id.RemoteAddress)
+	dst, ok := n.outside(fromStack(id.LocalAddress), id.LocalPort)
+	dns := fromStack(id.LocalAddress) == n.names && id.LocalPort == dnsPort
+	if !ok && !dns || !n.take(n.dialing, who) {
+		r.Complete(true)
+		return
+	}
+	if !n.take(n.tcp, who) {
+		n.dialing.give(who)
 		r.Complete(true)
 		return
 	}
 	run := func() {
-		defer func() { <-n.tcp }()
+		defer n.tcp.give(who)
+		dialed := sync.OnceFunc(func() { n.dialing.give(who) })
+		defer dialed()
 		if dns {
 			n.acceptDNS(r)
 			return
 		}
 		d := net.Dialer{Timeout: dialTimeout}
 		host, err := d.DialContext(n.ctx, "tcp4", dst.String())
+		dialed()
 		if err != nil {
 			r.Complete(true) // the guest sees the connection refused
 			return
@@ -87,7 +94,8 @@ func (n *Network) forwardTCP(r *tcp.ForwarderRequest) {
 		n.accept(r, host)
 	}
 	if !n.begin(run) {
-		<-n.tcp
+		n.dialing.give(who)
+		n.tcp.give(who)
 		r.Complete(true)
 	}
 }
@@ -178,10 +186,10 @@ type writerOnly struct{ io.Writer }
 // goroutine.
 func (n *Network) forwardUDP(r *udp.ForwarderRequest) bool {
 	id := r.ID()
-	if fromStack(id.LocalAddress) == DNSServer && id.LocalPort == dnsPort {
+	if fromStack(id.LocalAddress) == n.names && id.LocalPort == dnsPort {
 		return n.startUDP(r, n.serveDNSFlow)
 	}
-	dst, ok := outside(fromStack(id.LocalAddress), id.LocalPort)
+	dst, ok := n.outside(fromStack(id.LocalAddress), id.LocalPort)
 	if !ok {
 		return false // the stack answers: port unreachable
 	}
@@ -198,18 +206,19 @@ func (n *Network) forwardUDP(r *udp.ForwarderRequest) bool {
 // startUDP runs serve on the guest's flow. True: the datagram is dealt with,
 // though perhaps by dropping it.
 func (n *Network) startUDP(r *udp.ForwarderRequest, serve func(*gonet.UDPConn)) bool {
-	if !n.take(n.udp) {
+	who := fromStack(r.ID().RemoteAddress)
+	if !n.take(n.udp, who) {
 		return true
 	}
 	var wq waiter.Queue
 	ep, err := r.CreateEndpoint(&wq)
 	if err != nil {
-		<-n.udp
+		n.udp.give(who)
 		return true
 	}
 	guest := gonet.NewUDPConn(&wq, ep)
 	run := func() {
-		defer func() { <-n.udp }()
+		defer n.udp.give(who)
 		defer guest.Close()
 		if n.track(guest) {
 			defer n.untrack(guest)
@@ -217,7 +226,7 @@ func (n *Network) startUDP(r *udp.ForwarderRequest, serve func(*gonet.UDPConn)) 
 		}
 	}
 	if !n.begin(run) {
-		<-n.udp
+		n.udp.give(who)
 		guest.Close()
 	}
 	return true

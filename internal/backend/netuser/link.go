@@ -1,6 +1,7 @@
 package netuser
 
 import (
+	"net/netip"
 	"sync"
 
 	"gvisor.dev/gvisor/pkg/buffer"
@@ -212,12 +213,32 @@ func (n *Network) Send(b []byte, _ backend.Offload) {
 	packet := b[header.EthernetMinimumSize:]
 	switch eth.Type() {
 	case header.ARPProtocolNumber:
-		n.link.deliver(header.ARPProtocolNumber, packet)
+		if n.ours(eth, packet) {
+			n.link.deliver(header.ARPProtocolNumber, packet)
+		}
 	case header.IPv4ProtocolNumber:
+		if n.config.Shared && eth.DestinationAddress() != gatewayMAC && b[0]&1 == 0 {
+			return // for another machine, that the switch does not know yet
+		}
 		n.sendIPv4(eth.SourceAddress(), packet)
 	default:
 		n.droppedIn.Add(1)
 	}
+}
+
+// ours tells whether an ARP packet is for the stack, which would answer in
+// everybody's name: on a shared network, questions are for whom they ask.
+func (n *Network) ours(eth header.Ethernet, packet []byte) bool {
+	if !n.config.Shared {
+		return true
+	}
+	a := header.ARP(packet)
+	if !a.IsValid() {
+		n.droppedIn.Add(1)
+		return false
+	}
+	target := netip.AddrFrom4([4]byte(a.ProtocolAddressTarget()))
+	return a.Op() == header.ARPReply && eth.DestinationAddress() == gatewayMAC || a.Op() == header.ARPRequest && (target == n.gateway || target == n.names)
 }
 
 func (n *Network) sendIPv4(from tcpip.LinkAddress, packet []byte) {
@@ -231,10 +252,10 @@ func (n *Network) sendIPv4(from tcpip.LinkAddress, packet []byte) {
 		return
 	}
 	dst := fromStack(ip.DestinationAddress())
-	own := dst == Gateway || dst == DNSServer
+	own := dst == n.gateway || dst == n.names
 	// The stack would answer an echo request in anybody's name; and group
 	// and broadcast traffic has nobody to go to.
-	if ip.TransportProtocol() == header.ICMPv4ProtocolNumber && !own || !own && !routable(dst) {
+	if ip.TransportProtocol() == header.ICMPv4ProtocolNumber && !own || !own && !n.routable(dst) {
 		n.droppedIn.Add(1)
 		return
 	}

@@ -3,6 +3,11 @@
 // those that people know from QEMU: network 10.0.2.0/24, gateway (and the
 // host's loopback) 10.0.2.2, DNS 10.0.2.3, guest 10.0.2.15.
 //
+// It is one machine's, or shared by those of a switch: each then has an
+// address of its own, from 10.0.2.15 up, is found by its name, and holds no
+// more connections than it would alone. What machines send each other does
+// not pass here.
+//
 // The guest's TCP connections and UDP flows end in a network stack in this
 // process (gVisor's) and continue as sockets of the host. IPv6, and ICMP
 // beyond the gateway, do not pass.
@@ -32,7 +37,7 @@ import (
 	"gvisor.dev/gvisor/pkg/tcpip/transport/udp"
 )
 
-// The network's addresses.
+// The network's addresses, unless Config.Subnet says otherwise.
 var (
 	Subnet    = netip.MustParsePrefix("10.0.2.0/24")
 	Gateway   = netip.MustParseAddr("10.0.2.2")
@@ -40,14 +45,17 @@ var (
 	Guest     = netip.MustParseAddr("10.0.2.15")
 )
 
-// gatewayMAC is the hardware address of the gateway and of the DNS server.
-const gatewayMAC = tcpip.LinkAddress("\x52\x55\x0a\x00\x02\x02")
+// GatewayMAC is the hardware address of the gateway and of the DNS server.
+var GatewayMAC = MAC{0x52, 0x55, 0x0a, 0x00, 0x02, 0x02}
+
+var gatewayMAC = tcpip.LinkAddress(GatewayMAC[:])
 
 // Bounds on what one guest may occupy on the host.
 const (
 	maxTCP     = 256       // connections, with two file descriptors' worth of buffers each
 	maxUDP     = 256       // flows
 	maxDialing = 64        // connections that are being made
+	sharing    = 4         // so many times that for all machines of a shared network
 	tcpBuffer  = 128 << 10 // bytes a connection may hold in each direction
 	defaultMTU = 1500
 	nic        = tcpip.NICID(1)
@@ -58,6 +66,10 @@ type Config struct {
 	Publish []Publish
 	// Hostname is told to the guest by DHCP, if not empty.
 	Hostname string
+	// Shared: several machines are on the network.
+	Shared bool
+	// Subnet is the network, of 24 bits; Subnet above if not valid.
+	Subnet netip.Prefix
 	// Resolver answers for names; the host's if nil.
 	Resolver *net.Resolver
 	// Nameservers get the questions that a Resolver cannot put, as
@@ -74,14 +86,19 @@ type Stats struct {
 
 // Network is a backend.Network.
 type Network struct {
-	config Config
-	link   *link
-	stack  *stack.Stack
-	ctx    context.Context // ends with the network
-	cancel context.CancelFunc
-	tcp    chan struct{} // a token a connection
-	udp    chan struct{} // a token a flow
-	done   sync.WaitGroup
+	config  Config
+	link    *link
+	stack   *stack.Stack
+	ctx     context.Context // ends with the network
+	cancel  context.CancelFunc
+	tcp     *quota // of connections
+	udp     *quota // of flows
+	dialing *quota // of connections that are being made
+	done    sync.WaitGroup
+
+	subnet                netip.Prefix
+	gateway, names, guest netip.Addr // guest: of a network that is not shared
+	leases                leases
 
 	halfOpen time.Duration // shorter in a test
 
@@ -97,17 +114,30 @@ type Network struct {
 func New(c Config) (*Network, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	n := &Network{
-		config: c, ctx: ctx, cancel: cancel,
-		tcp: make(chan struct{}, maxTCP), udp: make(chan struct{}, maxUDP),
+		config: c, ctx: ctx, cancel: cancel, subnet: c.Subnet,
 		closers: map[interface{ Close() error }]struct{}{}, halfOpen: halfOpen,
 	}
+	if !n.subnet.IsValid() {
+		n.subnet = Subnet
+	}
+	if !n.subnet.Addr().Is4() || n.subnet.Bits() != Subnet.Bits() || !n.subnet.Addr().IsPrivate() {
+		cancel()
+		return nil, fmt.Errorf("user network: subnet %v: must be a private IPv4 network of %d bits, such as 10.0.3.0/24", n.subnet, Subnet.Bits())
+	}
+	n.gateway, n.names, n.guest = at(n.subnet, 2), at(n.subnet, 3), at(n.subnet, firstHost)
+	n.leases.subnet = n.subnet
+	times := 1
+	if c.Shared {
+		times = sharing
+	}
+	n.tcp, n.udp, n.dialing = newQuota(maxTCP, times*maxTCP), newQuota(maxUDP, times*maxUDP), newQuota(maxDialing, times*maxDialing)
 	n.link = newLink()
 	if err := n.startStack(); err != nil {
 		n.Close()
 		return nil, fmt.Errorf("user network: %w", err)
 	}
 	for _, p := range c.Publish {
-		if err := n.publish(p); err != nil {
+		if _, err := n.Publish(p); err != nil {
 			n.Close()
 			return nil, err
 		}
@@ -124,8 +154,8 @@ func (n *Network) startStack() error {
 	if err := s.CreateNIC(nic, n.link); err != nil {
 		return stackError(err)
 	}
-	for _, a := range []netip.Addr{Gateway, DNSServer} {
-		pa := tcpip.ProtocolAddress{Protocol: ipv4.ProtocolNumber, AddressWithPrefix: tcpip.AddressWithPrefix{Address: toStack(a), PrefixLen: Subnet.Bits()}}
+	for _, a := range []netip.Addr{n.gateway, n.names} {
+		pa := tcpip.ProtocolAddress{Protocol: ipv4.ProtocolNumber, AddressWithPrefix: tcpip.AddressWithPrefix{Address: toStack(a), PrefixLen: n.subnet.Bits()}}
 		if err := s.AddProtocolAddress(nic, pa, stack.AddressProperties{}); err != nil {
 			return stackError(err)
 		}
@@ -137,7 +167,7 @@ func (n *Network) startStack() error {
 	if err := setBuffers(s); err != nil {
 		return stackError(err)
 	}
-	s.SetTransportProtocolHandler(tcp.ProtocolNumber, tcp.NewForwarder(s, tcpBuffer, maxDialing, n.forwardTCP).HandlePacket)
+	s.SetTransportProtocolHandler(tcp.ProtocolNumber, tcp.NewForwarder(s, tcpBuffer, n.dialing.all, n.forwardTCP).HandlePacket)
 	s.SetTransportProtocolHandler(udp.ProtocolNumber, udp.NewForwarder(s, n.forwardUDP).HandlePacket)
 	return nil
 }

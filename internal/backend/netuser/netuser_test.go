@@ -550,7 +550,7 @@ func TestBounds(t *testing.T) {
 	for port := range 3000 {
 		n.Send(udpFrame(uint16(1000+port), uint16(sink.LocalAddr().(*net.UDPAddr).Port)), backend.Offload{})
 	}
-	if got := len(n.udp); got != maxUDP {
+	if got := n.udp.sum; got != maxUDP {
 		t.Errorf("%d flows, want %d", got, maxUDP)
 	}
 	if n.Stats().Refused != 3000-maxUDP {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"strconv"
@@ -21,6 +22,8 @@ type Publish struct {
 	Host  netip.AddrPort // port 0: one that is free
 	Guest uint16
 	UDP   bool
+	// To is a station of a shared network; not valid: the machine's own.
+	To netip.Addr
 }
 
 func (p Publish) network() string {
@@ -93,18 +96,35 @@ func (p Publish) explain(err error) error {
 	return fmt.Errorf("--publish %s: port %d of %s cannot be opened: %w; %s", p, p.Host.Port(), p.Host.Addr(), err, remedy)
 }
 
-func (n *Network) publish(p Publish) error {
+// Publish offers a port until what it returns is closed, or the network.
+func (n *Network) Publish(p Publish) (io.Closer, error) {
+	if !p.To.IsValid() {
+		p.To = n.guest
+	}
 	if p.UDP {
 		return n.publishUDP(p)
 	}
 	l, err := net.Listen("tcp", p.Host.String())
 	if err != nil {
-		return p.explain(err)
+		return nil, p.explain(err)
+	}
+	if !n.track(l) || !n.begin(func() { n.acceptLoop(l, p) }) {
+		l.Close()
+		return nil, net.ErrClosed
 	}
 	n.addPublished(l.Addr())
-	n.track(l)
-	n.done.Go(func() { n.acceptLoop(l, p) })
-	return nil
+	return tracked{n, l}, nil
+}
+
+// tracked is a socket that the network closes unless its owner does before.
+type tracked struct {
+	n *Network
+	io.Closer
+}
+
+func (t tracked) Close() error {
+	t.n.untrack(t.Closer)
+	return t.Closer.Close()
 }
 
 func (n *Network) acceptLoop(l net.Listener, p Publish) {
@@ -118,16 +138,16 @@ func (n *Network) acceptLoop(l net.Listener, p Publish) {
 			time.Sleep(50 * time.Millisecond) // out of descriptors, for example
 			continue
 		}
-		if !n.take(n.tcp) {
+		if !n.take(n.tcp, p.To) {
 			host.Close()
 			continue
 		}
 		run := func() {
-			defer func() { <-n.tcp }()
+			defer n.tcp.give(p.To)
 			n.inbound(host, p)
 		}
 		if !n.begin(run) {
-			<-n.tcp
+			n.tcp.give(p.To)
 			host.Close()
 		}
 	}
@@ -137,7 +157,7 @@ func (n *Network) acceptLoop(l net.Listener, p Publish) {
 func (n *Network) inbound(host net.Conn, p Publish) {
 	ctx, cancel := context.WithTimeout(n.ctx, dialTimeout)
 	defer cancel()
-	guest, err := gonet.DialTCPWithBind(ctx, n.stack, fullAddress(Gateway, 0), fullAddress(Guest, p.Guest), ipv4.ProtocolNumber)
+	guest, err := gonet.DialTCPWithBind(ctx, n.stack, fullAddress(n.gateway, 0), fullAddress(p.To, p.Guest), ipv4.ProtocolNumber)
 	if err != nil {
 		host.Close()
 		return
@@ -162,14 +182,16 @@ func (n *Network) addPublished(a net.Addr) {
 	n.published = append(n.published, a)
 }
 
-func (n *Network) publishUDP(p Publish) error {
+func (n *Network) publishUDP(p Publish) (io.Closer, error) {
 	pc, err := net.ListenPacket("udp", p.Host.String())
 	if err != nil {
-		return p.explain(err)
+		return nil, p.explain(err)
+	}
+	f := &udpPort{n: n, p: p, host: pc, flows: map[string]*gonet.UDPConn{}}
+	if !n.track(pc) || !n.begin(f.serve) {
+		pc.Close()
+		return nil, net.ErrClosed
 	}
 	n.addPublished(pc.LocalAddr())
-	n.track(pc)
-	f := &udpPort{n: n, p: p, host: pc, flows: map[string]*gonet.UDPConn{}}
-	n.done.Go(f.serve)
-	return nil
+	return tracked{n, pc}, nil
 }

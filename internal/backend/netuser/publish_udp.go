@@ -1,6 +1,7 @@
 package netuser
 
 import (
+	"errors"
 	"net"
 	"sync"
 	"time"
@@ -25,7 +26,7 @@ func (u *udpPort) serve() {
 	buf := make([]byte, 65535)
 	for {
 		size, client, err := u.host.ReadFrom(buf)
-		if u.n.ctx.Err() != nil {
+		if u.n.ctx.Err() != nil || errors.Is(err, net.ErrClosed) {
 			return
 		}
 		if err != nil {
@@ -48,18 +49,18 @@ func (u *udpPort) flow(client net.Addr) *gonet.UDPConn {
 	if c := u.flows[key]; c != nil {
 		return c
 	}
-	if !u.n.take(u.n.udp) {
+	if !u.n.take(u.n.udp, u.p.To) {
 		return nil
 	}
-	local, remote := fullAddress(Gateway, 0), fullAddress(Guest, u.p.Guest)
+	local, remote := fullAddress(u.n.gateway, 0), fullAddress(u.p.To, u.p.Guest)
 	c, err := gonet.DialUDP(u.n.stack, &local, &remote, ipv4.ProtocolNumber)
 	if err != nil {
-		<-u.n.udp
+		u.n.udp.give(u.p.To)
 		return nil
 	}
 	c.SetReadDeadline(time.Now().Add(udpIdle))
 	if !u.n.track(c) || !u.n.begin(func() { u.answers(key, client, c) }) {
-		<-u.n.udp
+		u.n.udp.give(u.p.To)
 		c.Close()
 		return nil
 	}
@@ -75,7 +76,7 @@ func (u *udpPort) answers(key string, client net.Addr, c *gonet.UDPConn) {
 		u.mu.Unlock()
 		u.n.untrack(c)
 		c.Close()
-		<-u.n.udp
+		u.n.udp.give(u.p.To)
 	}()
 	buf := make([]byte, 65535)
 	for {
