@@ -2,6 +2,7 @@ package doppel
 
 import (
 	"fmt"
+	"io"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -58,6 +59,11 @@ type Config struct {
 	JITDump string
 	// PerfMap names generated code in /tmp/perf-PID.map, for Linux's perf.
 	PerfMap bool
+	// Trace, if not nil, gets a line for each exit, while the machine runs: what
+	// the guest did, what the machine did about it, and how long that took. See
+	// docs/TRACING.md. The guest never waits for the writer: lines for which
+	// there is no room are counted, and the count is written in their place.
+	Trace io.Writer
 	// Seed, if not nil, makes the machine's random numbers repeatable.
 	Seed *uint64
 }

@@ -132,7 +132,7 @@ func build(cfg *Config) (*Machine, error) {
 func (cfg *Config) machine() (*machine.Config, error) {
 	mc := &machine.Config{
 		Memory: cfg.Memory, CPUs: cfg.CPUs, Engine: cfg.Engine, Append: cfg.Append,
-		Bare: cfg.Firmware == firmwareNone, Entropy: entropy.Host{},
+		Bare: cfg.Firmware == firmwareNone, Entropy: entropy.Host{}, Trace: cfg.Trace,
 	}
 	if mc.Memory == 0 {
 		mc.Memory = defaultMemory

@@ -27,7 +27,7 @@ type runFlags struct {
 	ephemeral                        bool
 	net, engine, console             string
 	seed                             uint64
-	jitDump, name, control           string
+	jitDump, name, control, trace    string
 	stats                            bool
 	perfMap                          bool
 }
@@ -84,6 +84,7 @@ to the test finisher is passed on.`,
 	fl.StringVar(&f.engine, "engine", "auto", "processor: `auto|interp|jit|jit,check`; the last compares translator and interpreter")
 	fl.StringVar(&f.jitDump, "jit-dump", "", "write all that the translator makes to `FILE`: guest code, IR by pass, host code")
 	fl.BoolVar(&f.perfMap, "perf-map", false, "name generated code in /tmp/perf-PID.map, for Linux's perf")
+	fl.StringVar(&f.trace, "trace", "", "print each exit to the VMM as it happens: `exits` to standard error, or exits=FILE; see docs/TRACING.md")
 	fl.BoolVar(&f.stats, "stats", false, "at the end, print what the processors have done; doppel stats does it meanwhile")
 	fl.StringVar(&f.name, "name", "", "`NAME` of the machine, for doppel stats (default: the image's or the kernel's)")
 	fl.StringVar(&f.control, "control", "", "`SOCKET` for doppel stats, or none (default: in $XDG_RUNTIME_DIR/doppel)")
@@ -120,6 +121,12 @@ func run(cmd *cobra.Command, f runFlags, name string) error {
 	}
 	defer console.Close()
 	cfg.Console = console
+	trace, closeTrace, err := openTrace(f.trace, cmd.ErrOrStderr())
+	if err != nil {
+		return err
+	}
+	defer closeTrace()
+	cfg.Trace = trace
 	m, err := doppel.New(cfg)
 	if err != nil {
 		return err

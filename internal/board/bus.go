@@ -38,20 +38,36 @@ func (b *Bus) Attach(d device.Device, w device.Wiring) error {
 // Slots lists the devices from the lowest address up.
 func (b *Bus) Slots() []Slot { return b.slots }
 
+// Slot returns the slot that holds all size bytes from gpa, or nil.
+func (b *Bus) Slot(gpa memory.GPA, size int) *Slot {
+	if !valid(gpa, size) {
+		return nil
+	}
+	return b.slot(gpa, size)
+}
+
 // find returns the device that holds all size bytes from gpa and the offset
 // in its window, or nil. size is a power of two and gpa is aligned to it, so
 // the access cannot wrap.
 func (b *Bus) find(gpa memory.GPA, size int) (device.Device, uint64) {
+	s := b.slot(gpa, size)
+	if s == nil {
+		return nil, 0
+	}
+	return s.Device, uint64(gpa - s.Base)
+}
+
+func (b *Bus) slot(gpa memory.GPA, size int) *Slot {
 	i := sort.Search(len(b.slots), func(i int) bool { return b.slots[i].Base > gpa }) - 1
 	if i < 0 {
-		return nil, 0
+		return nil
 	}
 	s := &b.slots[i]
 	off := uint64(gpa - s.Base)
 	if n := s.Size(); off >= n || uint64(size) > n-off {
-		return nil, 0
+		return nil
 	}
-	return s.Device, off
+	return s
 }
 
 // valid tells whether an access has a size and alignment that a bus carries.

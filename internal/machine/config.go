@@ -63,6 +63,10 @@ type Config struct {
 	Console device.Terminal
 
 	Entropy EntropySource // nil: the host's
+
+	// Trace, if not nil, gets a line for each exit. It is not called after
+	// Run has returned, unless it blocks.
+	Trace io.Writer
 }
 
 // ConfigError says which value of a configuration cannot be.
@@ -89,6 +93,8 @@ func (c *Config) validate() error {
 		return bad("Memory", c.Memory, "must be a multiple of 4 KiB")
 	case c.Engine != "" && c.Engine != "auto" && c.Engine != "interp" && c.Engine != "jit" && c.Engine != engineCheck:
 		return bad("Engine", c.Engine, "must be auto, interp, jit or jit,check")
+	case c.Trace != nil && c.Engine == engineCheck:
+		return bad("Engine", c.Engine, "runs every instruction twice and shows no traps: trace with auto, interp or jit")
 	case len(c.Virtio) > board.VirtioSlots:
 		return bad("Virtio", len(c.Virtio), "the board has room for %d virtio devices", board.VirtioSlots)
 	case c.Bare && c.Firmware.Data != nil:

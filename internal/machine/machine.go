@@ -46,6 +46,7 @@ type Machine struct {
 	intc    device.Device
 	extra   []*fdt.Node
 	console *console
+	trace   *tracer // nil: nobody looks
 	htif    *htif
 	workers []device.Worker
 	gate    *gate
@@ -126,6 +127,9 @@ func (m *Machine) prepare() (err error) {
 	if err = m.build(); err != nil {
 		return err
 	}
+	if m.cfg.Trace != nil {
+		m.trace = newTracer(m, m.cfg.Trace)
+	}
 	// Workers rest until Run: a device that is restored must not look at
 	// memory that is not.
 	for _, w := range m.workers {
@@ -164,6 +168,9 @@ func (m *Machine) Run(ctx context.Context) (Result, error) {
 		runtime.GOMAXPROCS(want)
 	}
 	m.console.start()
+	if m.trace != nil {
+		go m.trace.run()
+	}
 	m.let()
 	for _, v := range m.vcpus {
 		m.gate.enter()
@@ -285,6 +292,9 @@ func (m *Machine) Reset() error {
 		m.hold()
 	}
 	m.dropEvents()
+	if m.trace != nil {
+		m.trace.reset()
+	}
 	for _, s := range m.bus.Slots() {
 		s.Reset()
 	}
@@ -333,6 +343,11 @@ func (m *Machine) stop(r Result, err error) {
 	}
 	m.gate.end()
 	m.console.flush(flushLimit)
+	if m.trace != nil && was != Created { // or nobody writes
+		if failed := m.trace.flush(flushLimit); failed != nil {
+			err = errors.Join(err, failed)
+		}
+	}
 	m.result, m.err = r, err
 	close(m.done)
 	m.obeyed.Broadcast()
@@ -355,6 +370,9 @@ func (m *Machine) Close() error {
 
 func (m *Machine) release() error {
 	var errs []error
+	if m.trace != nil {
+		m.trace.close()
+	}
 	for _, w := range m.workers {
 		errs = append(errs, w.Close())
 	}

@@ -21,7 +21,12 @@ func newSBI(m *Machine) *sbi.SBI {
 }
 
 // Wake implements sbi.Platform.
-func (p platform) Wake(id int) { p.vcpus[id].notify() }
+func (p platform) Wake(id int) {
+	if p.trace != nil {
+		p.trace.started(id)
+	}
+	p.vcpus[id].notify()
+}
 
 // Reset implements sbi.Platform.
 func (p platform) Reset(kind sbi.ResetType, reason sbi.ResetReason) {
@@ -47,7 +52,7 @@ const consoleRetry = time.Millisecond
 // call serves an ecall from S-mode. What keeps the hart from running on
 // (Enter, the gate) is looked at before the next Run.
 func (m *Machine) call(v *vcpu) {
-	if m.sbi.Call(v.hart) != sbi.Retry {
+	if v.action = m.sbi.Call(v.hart); v.action != sbi.Retry {
 		return
 	}
 	t := time.NewTimer(consoleRetry)

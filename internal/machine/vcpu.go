@@ -7,6 +7,7 @@ import (
 
 	"doppel/internal/cpu"
 	"doppel/internal/riscv/hart"
+	"doppel/internal/riscv/sbi"
 )
 
 const (
@@ -25,6 +26,9 @@ type vcpu struct {
 	insns atomic.Uint64 // as of the last exit
 
 	published published
+
+	trace  traceState
+	action sbi.Action // of the last supervisor call, for the trace
 }
 
 func newVCPU(c cpu.VCPU, h *hart.Hart) *vcpu {
@@ -58,7 +62,11 @@ func (m *Machine) run(v *vcpu) {
 		exit := v.Run(m.budget)
 		v.insns.Store(v.Instructions())
 		v.exits[min(exit.Reason, cpu.ExitError)].Add(1)
-		m.handle(v, &exit)
+		if m.trace == nil {
+			m.handle(v, &exit)
+		} else {
+			m.trace.serve(v, &exit)
+		}
 		if m.htif != nil {
 			m.htif.poll()
 		}
@@ -102,8 +110,9 @@ func (m *Machine) mmio(v *vcpu, a *cpu.MMIO) {
 		v.CompleteMMIO(0, m.bus.Write(a.Addr, int(a.Size), a.Data))
 		return
 	}
-	val, ok := m.bus.Read(a.Addr, int(a.Size))
-	v.CompleteMMIO(val, ok)
+	var ok bool
+	a.Data, ok = m.bus.Read(a.Addr, int(a.Size))
+	v.CompleteMMIO(a.Data, ok)
 }
 
 // kickAll brings every vCPU out of Run, or out of its sleep.

@@ -16,7 +16,8 @@ const (
 	// registers and, by SUM, the context, and sret is legal and loses nothing.
 	DirectSupervisor
 	_
-	// DirectCall: an ecall from U goes to S, and loses nothing.
+	// DirectCall: an ecall from U goes to S, loses nothing, and nobody wants to
+	// see it.
 	DirectCall
 )
 
@@ -31,7 +32,7 @@ func direct(h *hart.Hart) (d uint8) {
 	const odd = riscv.MstatusMPRV | riscv.MstatusMXR | riscv.MstatusTVM | riscv.MstatusTSR
 	if h.CSR.Mstatus&odd == 0 && !h.Counting() {
 		d |= DirectSupervisor
-		if h.Supervisor() || h.CSR.Medeleg>>riscv.EnvironmentCallFromU&1 != 0 {
+		if !h.Observed() && (h.Supervisor() || h.CSR.Medeleg>>riscv.EnvironmentCallFromU&1 != 0) {
 			d |= DirectCall
 		}
 	}

@@ -174,6 +174,8 @@ type Hart struct {
 	pmp     pmp    // derived from PmpCfg and PmpAddr
 	pmuOn   uint32 // hpm counters that count something, by number
 	pmuMark uint64 // Instret up to which Mhpmcounter is counted
+
+	observe func(cause riscv.Cause, tval uint64, to Priv) // nil: nobody looks
 }
 
 // New returns a hart after Reset. The engine may be nil until SetEngine.

@@ -14,6 +14,9 @@ func (h *Hart) Trap(cause riscv.Cause, tval uint64) {
 
 // enter makes mode to handle a trap (priv §3.1.6.1, §12.1.1).
 func (h *Hart) enter(cause riscv.Cause, tval uint64, to Priv) {
+	if h.observe != nil {
+		h.observe(cause, tval, to)
+	}
 	if h.pmuOn != 0 {
 		h.pmuSync()
 	}
@@ -36,10 +39,7 @@ func (h *Hart) enter(cause riscv.Cause, tval uint64, to Priv) {
 	}
 	r.Mstatus = st
 	h.Priv = to
-	h.PC = tvec &^ riscv.TvecMode
-	if tvec&riscv.TvecMode == riscv.TvecVectored && cause.Interrupt() {
-		h.PC += 4 * cause.Code() // priv §3.1.7
-	}
+	h.PC = handler(tvec, cause)
 }
 
 // MRet performs mret (priv §3.3.2). false means illegal instruction.

@@ -201,11 +201,8 @@ func base(fn, a0 uint64) ret {
 
 // probe tells whether there is an extension.
 func probe(ext uint64) bool {
-	switch ext {
-	case extBase, extTIME, extIPI, extRFENCE, extHSM, extSRST, extPMU, extDBCN, extFWFT:
-		return true
-	}
-	return ext <= extShutdown
+	_, known := names[ext]
+	return known || ext <= extShutdown
 }
 
 // ResetType is what a guest wants of a system reset (sbi §10.1).
