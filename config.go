@@ -41,9 +41,13 @@ type Config struct {
 	Balloon string
 
 	Disks []Disk
-	// Net is "none" (or empty) or "user": a NIC behind user-mode NAT.
+	// Net is a network card as ParseNIC reads it, "none" or empty: "user" is one
+	// behind user-mode NAT, "switch=lan0" one on a network of the Host.
 	Net string
-	// Publish forwards ports of the host to the guest. It needs Net "user".
+	// NICs are further cards.
+	NICs []NIC
+	// Publish forwards ports of the host to the guest, by its first card that
+	// is on a user network or on a switch with an uplink.
 	Publish []Publish
 
 	// Console is the far end of the serial port; nil discards output.

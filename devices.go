@@ -2,7 +2,6 @@ package doppel
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 	"sync"
 
@@ -16,12 +15,12 @@ import (
 	"doppel/internal/entropy"
 )
 
-// maxDisks is how many slots network, console and entropy leave.
+// maxNICs leaves slots for a console and entropy.
+const maxNICs = board.VirtioSlots - 2
+
+// maxDisks is how many slots networks, console and entropy leave.
 func (cfg *Config) maxDisks() int {
-	n := board.VirtioSlots - 1
-	if cfg.Net == netUser {
-		n--
-	}
+	n := board.VirtioSlots - 1 - len(cfg.NICs)
 	if cfg.virtioConsole() {
 		n--
 	}
@@ -30,10 +29,7 @@ func (cfg *Config) maxDisks() int {
 
 // devices opens the backends and makes the virtio devices: disks first, so
 // that the guest numbers them as Config does. All of it is undone on an error.
-func (cfg *Config) devices(source entropy.Source, failure *diskFailure) (models []virtio.Model, err error) {
-	if most := cfg.maxDisks(); len(cfg.Disks) > most {
-		return nil, &ConfigError{Field: "Disks", Value: fmt.Sprint(len(cfg.Disks)), Reason: fmt.Sprintf("at most %d disks fit beside the machine's other virtio devices", most)}
-	}
+func (h *Host) devices(cfg *Config, source entropy.Source, failure *diskFailure) (models []virtio.Model, err error) {
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, closeAll(models))
@@ -47,12 +43,16 @@ func (cfg *Config) devices(source entropy.Source, failure *diskFailure) (models 
 		}
 		models = append(models, m)
 	}
-	n, err := cfg.network()
-	if err != nil {
-		return models, err
-	}
-	if n != nil {
-		models = append(models, n)
+	for i, n := range cfg.NICs {
+		var publish []Publish
+		if i == h.publisher(cfg) {
+			publish = cfg.Publish
+		}
+		m, err := h.network(cfg, i, n, publish)
+		if err != nil {
+			return models, err
+		}
+		models = append(models, m)
 	}
 	if cfg.virtioConsole() {
 		models = append(models, console.New(console.Port{Name: "console", Terminal: cfg.Console}))

@@ -100,7 +100,7 @@ func New(cfg Config) (*Machine, error) {
 }
 
 // build makes a machine of a configuration that its host has checked.
-func build(cfg *Config) (*Machine, error) {
+func (h *Host) build(cfg *Config) (*Machine, error) {
 	mc, err := cfg.machine()
 	if err != nil {
 		return nil, err
@@ -111,7 +111,7 @@ func build(cfg *Config) (*Machine, error) {
 	}
 	mc.JIT = jit.Options{Dump: aids.dump, PerfMap: aids.perf}
 	disks := &diskFailure{}
-	if mc.Virtio, err = cfg.devices(mc.Entropy, disks); err != nil {
+	if mc.Virtio, err = h.devices(cfg, mc.Entropy, disks); err != nil {
 		return nil, errors.Join(err, aids.close())
 	}
 	b, err := cfg.newBalloon(mc.Virtio)

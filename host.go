@@ -2,22 +2,22 @@ package doppel
 
 import (
 	"errors"
-	"fmt"
 	"slices"
-	"strings"
 	"sync"
-	"unicode"
-	"unicode/utf8"
 )
 
 // HostConfig describes what the machines of a Host share. The zero value is a
-// host without networks.
-type HostConfig struct{}
+// host without networks between its machines.
+type HostConfig struct {
+	// Networks are switches, into which machines plug their cards (NIC).
+	Networks []Network
+}
 
 // Host is a set of machines that live in this process and share what the
 // process lends them. Its methods may be called from any goroutine.
 type Host struct {
-	config HostConfig
+	config   HostConfig
+	networks map[string]*network
 
 	// mu guards what follows. It is held while a machine is built, so that two
 	// cannot claim the same thing, and never while one runs or ends.
@@ -32,7 +32,18 @@ var ErrHostClosed = errors.New("the host is closed")
 
 // NewHost makes a host without machines.
 func NewHost(cfg HostConfig) (*Host, error) {
-	return &Host{config: cfg}, nil
+	h := &Host{config: cfg, networks: map[string]*network{}}
+	for _, c := range cfg.Networks {
+		if h.networks[c.Name] != nil {
+			return nil, errors.Join(&ConfigError{Field: "Network", Value: c.Name, Reason: "another network has this name; names are unique"}, h.Close())
+		}
+		n, err := openNetwork(c)
+		if err != nil {
+			return nil, errors.Join(err, h.Close())
+		}
+		h.networks[c.Name] = n
+	}
+	return h, nil
 }
 
 // New builds a machine on the host: files are read, disks opened and ports
@@ -47,7 +58,7 @@ func (h *Host) New(cfg Config) (*Machine, error) {
 	if err := h.claim(&cfg); err != nil {
 		return nil, err
 	}
-	m, err := build(&cfg)
+	m, err := h.build(&cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -55,44 +66,6 @@ func (h *Host) New(cfg Config) (*Machine, error) {
 	h.machines = append(h.machines, m)
 	h.count++
 	return m, nil
-}
-
-// claim gives a machine without a name one, and checks that what a machine
-// has for itself is nobody else's; the lock is held.
-func (h *Host) claim(cfg *Config) error {
-	if cfg.Name == "" {
-		cfg.Name = h.freeName()
-	}
-	if err := checkName(cfg.Name); err != nil {
-		return err
-	}
-	for _, m := range h.machines {
-		if m.config.Name == cfg.Name {
-			return &ConfigError{Field: "Name", Value: cfg.Name, Reason: "another machine of this host has this name; names are unique"}
-		}
-	}
-	return nil
-}
-
-// freeName returns a name that no machine has; the lock is held.
-func (h *Host) freeName() string {
-	for n := h.count + 1; ; n++ {
-		name := fmt.Sprintf("machine-%d", n)
-		if !slices.ContainsFunc(h.machines, func(m *Machine) bool { return m.config.Name == name }) {
-			return name
-		}
-	}
-}
-
-// maxName is the longest name of a machine, in bytes.
-const maxName = 128
-
-func checkName(name string) error {
-	plain := func(r rune) bool { return unicode.IsGraphic(r) && !unicode.IsSpace(r) && r != ',' && r != '"' }
-	if len(name) > maxName || !utf8.ValidString(name) || strings.ContainsFunc(name, func(r rune) bool { return !plain(r) }) {
-		return &ConfigError{Field: "Name", Value: name, Reason: fmt.Sprintf("a name has at most %d bytes of visible characters, no spaces, commas or quotes", maxName)}
-	}
-	return nil
 }
 
 // Machines returns the machines that are not closed, in the order in which
@@ -114,7 +87,20 @@ func (h *Host) Close() error {
 	for _, m := range all {
 		errs = append(errs, m.Close())
 	}
+	for _, n := range h.networks {
+		errs = append(errs, n.sw.Close()) // and its uplink
+	}
 	return errors.Join(errs...)
+}
+
+// Ports counts what passed the ports of a network, in the order in which the
+// cards were plugged in; the uplink comes first.
+func (h *Host) Ports(network string) []PortStats {
+	n := h.networks[network]
+	if n == nil {
+		return nil
+	}
+	return n.sw.Stats()
 }
 
 // leave takes a machine that was closed off the list.

@@ -125,6 +125,17 @@ func (n *Network) Reserve(m MAC, name string) (netip.Addr, error) {
 	return e.addr, nil
 }
 
+// Address is the one that a station has, not valid if it has none.
+func (n *Network) Address(m MAC) netip.Addr {
+	l := &n.leases
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if e := l.find(func(e *lease) bool { return e.mac == m }); e != nil {
+		return e.addr
+	}
+	return netip.Addr{}
+}
+
 // Release ends a reservation.
 func (n *Network) Release(m MAC) {
 	l := &n.leases
