@@ -45,12 +45,15 @@ FUZZTIME ?= 60s
 fuzz:
 	scripts/fuzz $(FUZZTIME)
 
-# What takes a night: a million random programs on both engines, and fifty boots
-# of Debian with saves and kills at random points: make night PROGRAMS=100000
+# What takes a night: litmus tests of the memory model, two million rounds of each
+# shape, and a million random programs on both engines: make night PROGRAMS=100000
 PROGRAMS ?= 1000000
+ROUNDS   ?= 2000000
 night:
+	DOPPEL_LITMUS=$(ROUNDS) $(GO) test -timeout 0 -run 'TestHot$$' ./test/litmus
 	DOPPEL_PROGRAMS=$(PROGRAMS) $(GO) test -timeout 0 -run 'TestPrograms$$|TestAddresses$$' ./test/differential/engines
 
+# Fifty boots of Debian with saves and kills at random points.
 BOOTS ?= 50
 soak: deps-test build
 	DOPPEL_SOAK=$(BOOTS) $(GO) test -timeout 0 -v -run 'TestSoak$$' ./test/e2e

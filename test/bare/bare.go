@@ -37,19 +37,20 @@ func init() {
 		// Code is translated the second time that it runs, and a loop made a
 		// region soon, or never.
 		Engines = append(Engines,
-			Engine{"jit", newJIT(jit.Options{Threshold: 1, CodeBytes: 1 << 20, Samples: -1})},
-			Engine{"jit with regions", newJIT(jit.Options{Threshold: 1, CodeBytes: 1 << 20, Samples: 2, Slice: 30})})
+			JIT("jit", jit.Options{Threshold: 1, CodeBytes: 1 << 20, Samples: -1}),
+			JIT("jit with regions", jit.Options{Threshold: 1, CodeBytes: 1 << 20, Samples: 2, Slice: 30}))
 	}
 }
 
-func newJIT(o jit.Options) func(hart.Config) (cpu.VCPU, *hart.Hart) {
-	return func(c hart.Config) (cpu.VCPU, *hart.Hart) {
+// JIT is the translator with options of the test's own.
+func JIT(name string, o jit.Options) Engine {
+	return Engine{name, func(c hart.Config) (cpu.VCPU, *hart.Hart) {
 		v, err := jit.New(c, o)
 		if err != nil {
 			panic(err) // a host that forbids executable memory
 		}
 		return v, v.Hart()
-	}
+	}}
 }
 
 // Base is where RAM starts, and RAMSize how long it is unless a Config says so.

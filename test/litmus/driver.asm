@@ -1,6 +1,6 @@
 # All harts go through ROUNDS rounds. In each they meet, run their parts of the
 # test on variables of the round's own, and store what they read. a0, a1: the
-# variables x and y, zero at first; a2 to a5: what a part read; s0 to s5 and gp
+# variables x and y, zero at first, and a6 z; a2 to a5: what a part read; s0 to s5 and gp
 # belong to the driver.
 	li sp, 0
 	csrr s0, mhartid
@@ -21,6 +21,7 @@ round:
 	fence rw, rw
 	mv a0, s2
 	addi a1, s2, 64
+	addi a6, s2, 128
 	li a2, 0
 	li a3, 0
 	li a4, 0
@@ -36,7 +37,7 @@ round:
 	sd a3, 8(s3)
 	sd a4, 16(s3)
 	sd a5, 24(s3)
-	addi s2, s2, 128
+	addi s2, s2, 192
 	addi s3, s3, 32 * HARTS
 	addi s1, s1, 1
 	li t0, ROUNDS

@@ -28,13 +28,22 @@ const (
 type read [4]uint64
 
 // shape is a litmus test: what each hart runs, and which outcomes are
-// forbidden. x is at a0, y at a1; t2 is 1 and t3 is 2. final are x and y at the
+// forbidden. x is at a0, y at a1, z at a6; t2 is 1 and t3 is 2. final are x and y at the
 // end of the round.
 type shape struct {
 	name      string
 	parts     []string
 	forbidden func(r []read, x, y uint64) bool
 }
+
+// lock takes x's lower word, increments the upper one with plain accesses, and
+// gives the lock back.
+const lock = "1: lr.w.aq t4, (a0)\n bnez t4, 1b\n sc.w t5, t2, (a0)\n bnez t5, 1b\n" +
+	"lw t6, 4(a0)\n addi t6, t6, 1\n sw t6, 4(a0)\n amoswap.w.rl zero, zero, (a0)"
+
+// ticket takes a number from z, waits for it in x, and increments y.
+const ticket = "amoadd.w a2, t2, (a6)\n1: lw t4, (a0)\n bne t4, a2, 1b\n fence r, rw\n" +
+	"ld t6, (a1)\n addi t6, t6, 1\n sd t6, (a1)\n fence rw, w\n addi t4, a2, 1\n sw t4, (a0)"
 
 var shapes = []shape{
 	{"SB with fences", []string{
@@ -152,6 +161,98 @@ var shapes = []shape{
 		}
 		return (r[0][0] == 0) == (r[1][0] == 0)
 	}},
+	{"SB of three harts", []string{
+		"sw t2, (a0)\n fence rw, rw\n lw a2, (a1)",
+		"sw t2, (a1)\n fence rw, rw\n lw a2, (a6)",
+		"sw t2, (a6)\n fence rw, rw\n lw a2, (a0)",
+	}, func(r []read, x, y uint64) bool { return r[0][0] == 0 && r[1][0] == 0 && r[2][0] == 0 }},
+	{"SB with a release and an acquire in between", []string{
+		"sw t2, (a0)\n amoadd.w.aqrl a4, t2, (a6)\n lw a2, (a1)",
+		"sw t2, (a1)\n amoadd.w.aqrl a4, t2, (a6)\n lw a2, (a0)",
+	}, func(r []read, x, y uint64) bool { return r[0][0] == 0 && r[1][0] == 0 }},
+	{"R with fences", []string{
+		"sw t2, (a0)\n fence rw, rw\n sw t2, (a1)",
+		"sw t3, (a1)\n fence rw, rw\n lw a2, (a0)",
+	}, func(r []read, x, y uint64) bool { return y == 2 && r[1][0] == 0 }},
+	{"RWC with fences", []string{
+		"sw t2, (a0)",
+		"lw a2, (a0)\n fence rw, rw\n lw a3, (a1)",
+		"sw t2, (a1)\n fence rw, rw\n lw a2, (a0)",
+	}, func(r []read, x, y uint64) bool { return r[1][0] == 1 && r[1][1] == 0 && r[2][0] == 0 }},
+	{"ISA2 with a fence and dependencies", []string{
+		"sw t2, (a0)\n fence w, w\n sw t2, (a1)",
+		"lw a2, (a1)\n xor a4, a2, a2\n addi a4, a4, 1\n sw a4, (a6)",
+		"lw a2, (a6)\n xor a4, a2, a2\n add a4, a4, a0\n lw a3, (a4)",
+	}, func(r []read, x, y uint64) bool { return r[1][0] == 1 && r[2][0] == 1 && r[2][1] == 0 }},
+	{"LB with control dependencies", []string{
+		"lw a2, (a0)\n beqz a2, 1f\n sw t2, (a1)\n1:",
+		"lw a2, (a1)\n beqz a2, 1f\n sw t2, (a0)\n1:",
+	}, func(r []read, x, y uint64) bool { return r[0][0] != 0 || r[1][0] != 0 }},
+	{"MP through SC and LR", []string{
+		"sd t2, (a0)\n1: lr.w a2, (a1)\n sc.w.rl a3, t2, (a1)\n bnez a3, 1b",
+		"lr.w.aq a2, (a1)\n ld a3, (a0)",
+	}, func(r []read, x, y uint64) bool { return r[1][0] == 1 && r[1][1] == 0 }},
+	{"MP through AMOs", []string{
+		"sd t2, (a0)\n amoor.d.rl a2, t2, (a1)",
+		"amoadd.d.aq a2, zero, (a1)\n ld a3, (a0)",
+	}, func(r []read, x, y uint64) bool { return r[1][0] == 1 && r[1][1] == 0 }},
+	{"IRIW with AMOs", []string{
+		"amoswap.w.aqrl zero, t2, (a0)",
+		"amoswap.w.aqrl zero, t2, (a1)",
+		"lr.w.aqrl a2, (a0)\n lr.w.aqrl a3, (a1)",
+		"lr.w.aqrl a2, (a1)\n lr.w.aqrl a3, (a0)",
+	}, func(r []read, x, y uint64) bool {
+		return r[2][0] == 1 && r[2][1] == 0 && r[3][0] == 1 && r[3][1] == 0
+	}},
+	{"a hart's own stores", []string{
+		"sd t2, (a0)\n ld a2, (a0)",
+		"sd t3, (a0)\n ld a2, (a0)",
+	}, func(r []read, x, y uint64) bool {
+		return r[0][0] == 0 || r[1][0] == 0 || r[0][0] == 2 && x == 1 || r[1][0] == 1 && x == 2
+	}},
+	{"words read as a doubleword", []string{
+		"sw t2, (a0)\n fence w, w\n sw t2, 4(a0)",
+		"ld a2, (a0)",
+	}, func(r []read, x, y uint64) bool { return r[1][0]>>32 == 1 && uint32(r[1][0]) == 0 }},
+	{"a doubleword read as words", []string{
+		"li t4, 0x100000001\n sd t4, (a0)",
+		"lw a2, 4(a0)\n fence r, r\n lw a3, (a0)\n lhu a4, 4(a0)",
+	}, func(r []read, x, y uint64) bool { return r[1][0] == 1 && (r[1][1] == 0 || r[1][2] == 0) }},
+	{"MP of mixed sizes", []string{
+		"li t4, 0x0101010101010101\n sd t4, (a0)\n fence w, w\n sb t2, 3(a1)",
+		"lw a2, (a1)\n fence r, r\n lbu a3, 7(a0)\n lhu a4, 2(a0)",
+	}, func(r []read, x, y uint64) bool { return r[1][0] != 0 && (r[1][1] != 1 || r[1][2] != 0x101) }},
+	{"SB of mixed sizes", []string{
+		"sb t2, 5(a0)\n fence rw, rw\n ld a2, (a1)",
+		"sh t2, 2(a1)\n fence rw, rw\n ld a2, (a0)",
+	}, func(r []read, x, y uint64) bool { return r[0][0] == 0 && r[1][0] == 0 }},
+	{"neighbours keep their bytes", []string{
+		"sb t2, (a0)\n sb t2, 1(a1)", "sb t2, 1(a0)\n sb t2, (a1)", "sh t2, 2(a0)\n sh t2, 2(a1)", "sw t2, 4(a0)\n sw t2, 4(a1)",
+	}, func(r []read, x, y uint64) bool { return x != 0x1_0001_0101 || y != 0x1_0001_0101 }},
+	{"AMOs of mixed sizes are one step", []string{
+		"amoadd.w a2, t2, (a0)\n amoadd.w a3, t2, (a1)",
+		"addi t4, a0, 4\n amoadd.w a2, t2, (t4)",
+		"li t4, 0x100000001\n amoadd.d a2, t4, (a0)\n addi t5, a1, 4\n amoswap.w a3, t2, (t5)",
+		"addi t4, a0, 4\n1: lr.w a2, (t4)\n addi a3, a2, 1\n sc.w a3, a3, (t4)\n bnez a3, 1b",
+	}, func(r []read, x, y uint64) bool { return x != 0x3_0000_0002 || y != 0x1_0000_0001 }},
+	{"SC sees a byte that changes", []string{
+		"1: lr.d a2, (a0)\n addi t4, a2, 1\n sc.d a3, t4, (a0)\n bnez a3, 1b",
+		"sb t3, 7(a0)",
+		"1: lr.d a2, (a0)\n addi t4, a2, 1\n sc.d a3, t4, (a0)\n bnez a3, 1b",
+		"sh t2, 4(a0)",
+	}, func(r []read, x, y uint64) bool { return x != 0x0200_0001_0000_0002 }},
+	{"AMOs make an order", []string{
+		"amoadd.d a2, t2, (a0)\n amoor.d a3, t2, (a1)", "amoadd.d a2, t2, (a0)\n amomaxu.w a3, t3, (a1)",
+		"amoadd.d a2, t2, (a0)\n amoxor.d a3, zero, (a1)", "amoadd.d a2, t2, (a0)\n amomin.d a3, t3, (a1)",
+	}, func(r []read, x, y uint64) bool {
+		seen := uint64(0)
+		for i := range r {
+			seen |= 1 << (r[i][0] & 63)
+		}
+		return seen != 0xf || x != 4 || y > 3
+	}},
+	{"a lock of LR and SC", []string{lock, lock, lock}, func(r []read, x, y uint64) bool { return x>>32 != 3 || uint32(x) != 0 }},
+	{"a lock of AMOs", []string{ticket, ticket, ticket}, func(r []read, x, y uint64) bool { return y != 3 }},
 }
 
 // run plays a shape for some rounds and returns a forbidden outcome.
@@ -205,7 +306,7 @@ func (s *shape) run(t *testing.T, e bare.Engine, rounds int) error {
 				reads[i][k] = word(resultsAt + n*32*uint64(len(ms)) + 32*uint64(i) + 8*uint64(k))
 			}
 		}
-		x, y := word(variablesAt+128*n), word(variablesAt+128*n+64)
+		x, y := word(variablesAt+192*n), word(variablesAt+192*n+64)
 		if s.forbidden(reads, x, y) {
 			return fmt.Errorf("round %d: the harts read %d, x is %d and y is %d", n, reads, x, y)
 		}
