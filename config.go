@@ -22,6 +22,8 @@ type Config struct {
 	// zboot vmlinuz, or ELF. Empty, without Firmware and Disks, boots the
 	// embedded guest.
 	Kernel string
+	// KernelData is a kernel itself, in place of Kernel's file.
+	KernelData []byte
 	// Initrd is the path of an initial RAM disk. It needs a Kernel.
 	Initrd string
 	// Append is the kernel command line.

@@ -153,7 +153,12 @@ func (cfg *Config) machine() (*machine.Config, error) {
 }
 
 func (cfg *Config) readFiles(mc *machine.Config) error {
-	if cfg.Kernel == "" && (cfg.Firmware == "" || mc.Bare) {
+	switch {
+	case cfg.KernelData != nil && cfg.Kernel != "":
+		return &ConfigError{Field: "Kernel", Value: cfg.Kernel, Reason: "there is KernelData too; give one of them"}
+	case cfg.KernelData != nil:
+		mc.Kernel = machine.File{Name: "KernelData", Data: cfg.KernelData}
+	case cfg.Kernel == "" && (cfg.Firmware == "" || mc.Bare):
 		if cfg.Initrd != "" || len(cfg.Disks) > 0 || mc.Bare {
 			return &ConfigError{Field: "Kernel", Value: "(none)", Reason: "a kernel or a firmware is needed to use a disk, an initrd or a bare start"}
 		}
