@@ -52,6 +52,7 @@ func (v *VCPU) native(b *block) (end bool) {
 		v.left = uint64(left - reserve)
 	resume:
 		v.readyFloat()
+		v.freshFar()
 		v.freshSites()
 		v.code.mem.Sync()
 		enter(v.code.enterRoutine(), v.base, code)

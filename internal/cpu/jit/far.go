@@ -131,6 +131,8 @@ func (c *cache) patch(at, to int) {
 	c.mem.Written(at, 4)
 }
 
+func (c *cache) context(at int) int32 { return int32(binary.LittleEndian.Uint32(c.mem.Bytes[at:])) }
+
 func (c *cache) putContext(at int, context int32) {
 	binary.LittleEndian.PutUint32(c.mem.Bytes[at:], uint32(context))
 	c.mem.Written(at, 4)

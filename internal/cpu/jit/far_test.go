@@ -67,13 +67,20 @@ loop:	jalr ra, 0(s0)
 	if linked == 0 {
 		t.Error("no jump is linked to another page: this test shows nothing")
 	}
+	remap := func(pa uint64) {
+		page(v+4096, pa)
+		h.RequestFlush(hart.Fence{HasVA: true, VA: v + 4096, Size: 4096})
+		h.Poll()
+	}
+	remap(many)
+	check("while linked, after a fence", v, 1000)
+	remap(one)
+	check("and back", v, 1)
 	check("second place of the page", w, 1000)
 	check("first place again", v, 1)
 
 	// The page after is another one now.
-	page(v+4096, many)
-	h.RequestFlush(hart.Fence{HasVA: true, VA: v + 4096, Size: 4096})
-	h.Poll()
+	remap(many)
 	check("after a fence", v, 1000)
 
 	// Another address space.

@@ -18,6 +18,7 @@ type graph struct {
 	pages map[int32]*codePage // by number from the first
 	heads map[int32]*block    // translated blocks
 	nodes map[int32]*node
+	led   map[int32]bool // where regions have led
 }
 
 // node is a run of instructions.
@@ -27,6 +28,7 @@ type node struct {
 	succ  []int32 // where it has led
 	rets  []int32 // where it leads if it is a return
 	depth int     // of loops
+	open  bool    // it ends where a block does; what follows is not known
 }
 
 const (
@@ -37,7 +39,8 @@ const (
 // explore finds what has been executed from b on, or nil if that does not lead
 // to b again.
 func explore(b *block) *graph {
-	g := &graph{pages: map[int32]*codePage{0: b.page}, heads: map[int32]*block{}, nodes: map[int32]*node{}}
+	g := &graph{pages: map[int32]*codePage{}, heads: map[int32]*block{}, nodes: map[int32]*node{}, led: map[int32]bool{}}
+	g.add(0, b.page)
 	var work []int32
 	start, again := int32(b.start), false
 	reach := func(off int32) bool {
@@ -67,15 +70,22 @@ func explore(b *block) *graph {
 			}
 			reach(to)
 		}
-		for _, d := range x.Insts {
-			if to := at + int32(d.Imm); to == start && (riscv.BEQ <= d.Op && d.Op <= riscv.BGEU || d.Op == riscv.JAL) {
-				again = true // a block jumps to itself without a link
+		for i := range x.Insts {
+			d := &x.Insts[i]
+			if to := at + int32(d.Imm); riscv.BEQ <= d.Op && d.Op <= riscv.BGEU || d.Op == riscv.JAL {
+				again = again || to == start // a block jumps to itself without a link
+				if g.led[to] {
+					reach(to)
+				}
 			}
 			at += int32(d.Len)
 			again = again || at == start
 			if d.Op == riscv.JAL && d.Rd != 0 && reach(at) {
 				returns = append(returns, at)
 			}
+		}
+		if g.led[at] {
+			reach(at)
 		}
 	}
 	if !again {
@@ -89,10 +99,28 @@ func explore(b *block) *graph {
 	return g
 }
 
-// add says which page has a number.
+// add says which page has a number. Where regions of the page are left for is
+// seen in their own links: the blocks that they stand for are not executed.
 func (g *graph) add(n int32, p *codePage) {
-	if p != nil && p.codeTable != nil && g.pages[n] == nil && len(g.pages) < maxPages {
-		g.pages[n] = p
+	if p == nil || p.codeTable == nil || g.pages[n] != nil || len(g.pages) == maxPages {
+		return
+	}
+	g.pages[n] = p
+	for _, b := range p.list {
+		if b.region == nil {
+			continue
+		}
+		for _, x := range b.region.exits {
+			for i, l := range x.links {
+				if x.taken[i] {
+					to := n<<12 + l.Target
+					g.led[to] = true
+					if l.Far {
+						g.add(to>>12, x.far[i].to)
+					}
+				}
+			}
+		}
 	}
 }
 
@@ -115,7 +143,7 @@ func (g *graph) split(start int32, returns []int32) {
 	off := start
 	var n *node
 	begin := func() bool {
-		if g.nodes[off] != nil {
+		if old := g.nodes[off]; old != nil && !old.open || off != start && g.heads[off] != nil {
 			return false
 		}
 		n = &node{off: off}
@@ -135,7 +163,7 @@ func (g *graph) split(start int32, returns []int32) {
 		off += int32(d.Len)
 		switch {
 		case riscv.BEQ <= d.Op && d.Op <= riscv.BGEU:
-			if to := at + int32(d.Imm); taken[to] && g.heads[to] != nil {
+			if to := at + int32(d.Imm); (taken[to] || g.led[to]) && g.heads[to] != nil {
 				n.succ = append(n.succ, to)
 			}
 			n.succ = append(n.succ, off)
@@ -159,6 +187,8 @@ func (g *graph) split(start int32, returns []int32) {
 		delete(g.nodes, off)
 	case g.heads[off] != nil:
 		n.succ = append(n.succ, off)
+	default:
+		n.open = true
 	}
 }
 

@@ -27,9 +27,14 @@ const (
 // region is the code of a loop.
 type region struct {
 	header *block
-	plain  uintptr // the code of the header as a block
-	start  []byte  // what the header's code began with
-	blocks int     // 0 if the header's code does not lead to the region
+	plain  uintptr  // the code of the header as a block
+	start  []byte   // what the header's code began with
+	blocks int      // 0 if the header's code does not lead to the region
+	exits  []*block // which have the links of this and of earlier regions of the header
+
+	// Of a region in several pages:
+	pages   map[int32]*codePage // by number from the header's
+	context int                 // where its code has the context in which they are so
 }
 
 // sample counts that a slice has ended before pc, where there is a block.
@@ -46,21 +51,24 @@ func (v *VCPU) sample(pc uint64) {
 		return
 	}
 	if b.samples++; b.samples >= v.samples {
-		// Not again soon, and ever later: what is not in a loop will hardly be.
-		b.tries = min(b.tries+1, 5)
-		b.samples = -v.samples << (2 * b.tries)
 		start := time.Now()
-		v.promote(b, pc&^pageMask)
+		if v.promote(b, pc&^pageMask) {
+			b.tries, b.samples = 0, 0
+		} else {
+			// Not again soon, and ever later: what is not in a loop will hardly be.
+			b.tries = min(b.tries+1, 5)
+			b.samples = -v.samples << (2 * b.tries)
+		}
 		v.stats.Compile += time.Since(start)
 	}
 }
 
 // promote makes a region of the loop that b, whose page is at va, is in, if it
-// is in one.
-func (v *VCPU) promote(b *block, va uint64) {
+// is in one that is none yet.
+func (v *VCPU) promote(b *block, va uint64) bool {
 	g := explore(b)
 	if g == nil {
-		return
+		return false
 	}
 	set := map[int32]bool{}
 	for off, n := range g.nodes {
@@ -86,7 +94,7 @@ func (v *VCPU) promote(b *block, va uint64) {
 			head, ok = g.header(loop)
 		}
 		if !ok {
-			return
+			return false
 		}
 		insts := 0
 		for off := range loop {
@@ -99,45 +107,72 @@ func (v *VCPU) promote(b *block, va uint64) {
 		delete(set, head)
 	}
 	header := g.block(head)
+	base := head &^ pageMask
+	va += uint64(int64(base))
 	if r := header.region; r != nil && r.blocks >= len(loop) {
-		return
+		return v.rebind(r, va)
 	}
 	g.deepen(loop, head, 1)
-	base := head &^ pageMask
 	g.rebase(base)
-	va += uint64(int64(base))
 	var offs []int32
 	for _, off := range sorted(loop) {
 		offs = append(offs, off-base)
 	}
 	at, _ := slices.BinarySearch(offs, head-base)
 	r := &ir.Region{Context: abi.NoContext}
-	var pages []*codePage
+	pages := map[int32]*codePage{}
 	for _, off := range append(offs[at:len(offs):len(offs)], offs[:at]...) {
 		rb, _, _ := g.nodes[off].lowered()
 		rb.Returns = slices.DeleteFunc(slices.Clone(rb.Returns), func(o int32) bool { return !loop[o+base] })
 		r.Blocks = append(r.Blocks, rb)
-		if p := g.pages[off>>12]; !slices.Contains(pages, p) {
-			pages = append(pages, p)
+		pages[off>>12] = g.pages[off>>12]
+	}
+	if len(pages) == 1 {
+		return v.install(header, r, va)
+	}
+	if !v.inPlace(pages, va) {
+		return false
+	}
+	r.Context = int32(v.in.FetchContext())
+	if !v.install(header, r, va) {
+		return false
+	}
+	header.region.pages = pages
+	for _, p := range pages {
+		p.regions = append(p.regions, header.region)
+	}
+	v.relyOn(pages, va)
+	return true
+}
+
+// inPlace tells whether pages are where a region has them, whose header's is at
+// va, in the present context.
+func (v *VCPU) inPlace(pages map[int32]*codePage, va uint64) bool {
+	c := v.in.FetchContext()
+	for n, p := range pages {
+		if at, ok := p.at[c]; !ok || at != va+uint64(int64(n)<<12) || p.aliased || !p.current(v.generation) {
+			return false
 		}
 	}
-	if len(pages) > 1 {
-		c := v.in.FetchContext()
-		for n, p := range g.pages {
-			if at := va + uint64(int64(n)<<12); slices.Contains(pages, p) && (p.aliased || p.at[c] != at || !p.current(v.generation)) {
-				return // not where it was
-			}
-		}
-		r.Context = int32(c)
+	return true
+}
+
+func (v *VCPU) relyOn(pages map[int32]*codePage, va uint64) {
+	for n := range pages {
+		v.in.RelyOn(va + uint64(int64(n)<<12))
 	}
-	if v.install(header, r, va) && len(pages) > 1 {
-		for n, p := range g.pages {
-			if slices.Contains(pages, p) {
-				p.regions = append(p.regions, header.region)
-				v.in.RelyOn(va + uint64(int64(n)<<12))
-			}
-		}
+}
+
+// rebind has a region in several pages run in the present context. Each process
+// has one.
+func (v *VCPU) rebind(r *region, va uint64) bool {
+	c := int32(v.in.FetchContext())
+	if r.pages == nil || v.code.context(r.context) == c || !v.inPlace(r.pages, va) {
+		return false
 	}
+	v.code.putContext(r.context, c)
+	v.relyOn(r.pages, va)
+	return true
 }
 
 // install makes the code of a region and has its header's code, in the page
@@ -184,6 +219,8 @@ func (v *VCPU) install(header *block, r *ir.Region, va uint64) bool {
 	own.blocks = len(r.Blocks)
 	first := &block{Block: header.Block, start: header.start, page: p, inside: own}
 	code := c.add(first, made)
+	own.exits = append(own.exits, first)
+	own.pages, own.context = nil, int(code-c.mem.Exec)+made.Context
 	// A number serves 256 links.
 	for n := 256; n < len(first.links); n += 256 {
 		c.blocks = append(c.blocks, &block{Block: header.Block, start: header.start, page: p, inside: own,

@@ -99,6 +99,9 @@ const NoContext = -1
 type Code struct {
 	Bytes []byte
 	Links []Link
+	// Context is where the 32 bits are that a region in several pages compares
+	// with the context of fetches, or 0.
+	Context int
 }
 
 // MaxBlocks is how many blocks can be told apart.

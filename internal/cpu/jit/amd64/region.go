@@ -21,6 +21,8 @@ type regionState struct {
 	cur   *ir.RegionBlock
 	sites int32 // where its sites are, in bytes from R15
 
+	context int // see abi.Code
+
 	fhome   [32]Reg
 	changed []moved // hosts that hold other guest registers than blocks have there
 	written [64]bool
@@ -118,7 +120,7 @@ func (e *Emitter) Region(r *ir.Region, sites int32, at, id int) abi.Code {
 		e.patch(e.jmp(), s.labels[i])
 	}
 	e.transfers()
-	return abi.Code{Bytes: e.buf, Links: e.links}
+	return abi.Code{Bytes: e.buf, Links: e.links, Context: s.context}
 }
 
 // call leaves the displacement to patch.
@@ -199,6 +201,7 @@ func (e *Emitter) enterRegion() {
 	if c := s.ir.Context; c != abi.NoContext {
 		e.rm(op{code: 0x81}, Reg(aluCmp), at(state, e.l.FetchContext))
 		e.imm32(c)
+		s.context = e.pos() - 4
 		s.exits = append(s.exits, regionExit{from: []int{e.jcc(ccNE)}, target: s.ir.Blocks[0].Start, raw: true})
 	}
 	if s.float {
