@@ -87,9 +87,9 @@ const tracedLines = `
 0 S 80200018 MMIO load of 1 at 0x10000005 lbu t1,5(t0) uart0.LSR = 0x60
 0 S 80200020 MMIO load of 4 at 0x30000000 lw t1,0(t0) nothing answers there: S handler at 0x802000b8, tval 0x30000000
 0 S 80200024 illegal instruction .4byte 0xffffffff delivered: S handler at 0x802000b8, tval 0xffffffff
-0 S 80200038 environment call from S-mode ecall SBI base.probe_extension(extension_id 0x54494d45) = 0x1
+0 S 80200038 environment call from S-mode ecall SBI base.probe_extension(extension_id 0x54494d45) = 1
 0 S 80200044 environment call from S-mode ecall SBI extension 0x12345, function 3: error: not supported
-0 S 8020005c environment call from S-mode ecall SBI IPI.send_ipi(hart_mask 1, hart_mask_base 0) = 0x0
+0 S 8020005c environment call from S-mode ecall SBI IPI.send_ipi(hart_mask 1, hart_mask_base 0) = 0
 0 S 8020006c supervisor software interrupt csrrci zero,sstatus,2 injected: S handler at 0x802000b8
 0 S 80200088 environment call from S-mode ecall SBI TIME.set_timer(stime_value N): stimecmp = now + N
 0 S 80200094 wait for interrupt wfi nothing is pending: the vCPU leaves the processor

@@ -119,7 +119,7 @@ func (n *note) call() string {
 	if sbi.IsSetTimer(n.args) {
 		return text + ": stimecmp = " + fromNow(n.args[0], n.time)
 	}
-	return fmt.Sprintf("%s = %#x", text, n.ret[1])
+	return text + " = " + sbi.Number(n.ret[1])
 }
 
 // fromNow says when a timer is to expire.

@@ -2,6 +2,7 @@ package sbi
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -38,14 +39,19 @@ func describe(signature string, a []uint64) string {
 		if i > 0 {
 			sb.WriteString(", ")
 		}
-		if a[i] < 10 {
-			fmt.Fprintf(&sb, "%s %d", arg, a[i])
-		} else {
-			fmt.Fprintf(&sb, "%s %#x", arg, a[i])
-		}
+		sb.WriteString(arg + " " + Number(a[i]))
 	}
 	sb.WriteByte(')')
 	return sb.String()
+}
+
+// Number writes an argument or a result: an address or a mask in hexadecimal,
+// what is small as it is.
+func Number(v uint64) string {
+	if v < 4096 {
+		return strconv.FormatUint(v, 10)
+	}
+	return "0x" + strconv.FormatUint(v, 16)
 }
 
 // legacyNames are the calls of SBI 0.1 (sbi §5), by extension.
