@@ -7,7 +7,7 @@ LINT    := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 # Tests that must run, not skip, for make test to pass.
 MUST := '^test/differential/(user|system)\.TestAgainstQEMU$$$$' '^test/baremetal\.TestPrograms' '^test/conformance\.' \
-	'^test/e2e\.' '^test/litmus\.' '^test/move\.' '^test/arm64\.'
+	'^test/e2e\.' '^test/lan\.' '^test/litmus\.' '^test/move\.' '^test/arm64\.'
 
 .PHONY: all build demo test test-fast check fmt bench fuzz night soak clean deps-demo deps-test
 

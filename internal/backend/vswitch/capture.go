@@ -238,36 +238,36 @@ func (c *Capture) Close() error {
 
 // capture gives a port's capture a frame as it is on the port's wire.
 func (p *Port) capture(f *frame, v VLAN, d direction) {
-	b := f.bytes
-	if p.config.VLAN == 0 && v != p.config.Native {
-		b, _, _ = f.tagged(v)
-	}
-	p.config.Capture.add(p.config.Name, d, summed(b, f.offload, len(b)-len(f.bytes)), time.Now())
+	b := f.onWire(v, p.config.VLAN == 0 && v != p.config.Native)
+	p.config.Capture.add(p.config.Name, d, b, time.Now())
 }
 
 // capture gives the switch's capture a frame that a port sent.
 func (s *Switch) capture(from *Port, f *frame, v VLAN) {
-	b := f.bytes
-	if v != DefaultVLAN {
-		b, _, _ = f.tagged(v)
-	}
-	s.config.Capture.add(from.config.Name, fromPort, summed(b, f.offload, len(b)-len(f.bytes)), time.Now())
+	s.config.Capture.add(from.config.Name, fromPort, f.onWire(v, v != DefaultVLAN), time.Now())
 }
 
-// summed is a frame with its checksum complete, as a wire would have it; one
-// that is to be segmented stays as it is, as on any host that does so.
-func summed(b []byte, o backend.Offload, by int) []byte {
-	if !o.NeedsChecksum || o.GSO != backend.GSONone {
-		return b
+// onWire is a frame with its checksum complete and its tag in it. One that is
+// to be segmented stays in one piece, as on any host that does so.
+func (f *frame) onWire(v VLAN, tag bool) []byte {
+	w := *f
+	if o := f.offload; o.NeedsChecksum {
+		w.bytes = bytes.Clone(f.bytes)
+		l4 := w.bytes[o.ChecksumStart:] // check has seen to it that all is in bounds
+		if o.GSO == backend.GSOTCP4 {
+			binary.BigEndian.PutUint16(l4[offTCPSum:], pseudo(w.bytes[headerSize+12:headerSize+20], len(l4)))
+		} else if o.GSO == backend.GSOTCP6 {
+			binary.BigEndian.PutUint16(l4[offTCPSum:], pseudo(w.bytes[headerSize+8:headerSize+40], len(l4)))
+		}
+		// The field holds the pseudo-header's sum and is summed up with the rest.
+		value := ^sum(0, l4)
+		if value == 0 {
+			value = 0xffff // RFC 768: zero would mean that there is none
+		}
+		binary.BigEndian.PutUint16(l4[o.ChecksumOffset:], value)
 	}
-	start := int(o.ChecksumStart) + by
-	b = bytes.Clone(b)
-	// In bounds: parse has checked it, and tags go in before. The field holds
-	// the pseudo-header's sum and is summed up with the rest.
-	value := ^sum(0, b[start:])
-	if value == 0 {
-		value = 0xffff // RFC 768: zero would mean that there is none
+	if tag {
+		w.bytes, _, _ = w.tagged(v)
 	}
-	binary.BigEndian.PutUint16(b[start+int(o.ChecksumOffset):], value)
-	return b
+	return w.bytes
 }
