@@ -46,11 +46,13 @@ fuzz:
 	scripts/fuzz $(FUZZTIME)
 
 # What takes a night: litmus tests of the memory model, two million rounds of each
-# shape, and a million random programs on both engines: make night PROGRAMS=100000
+# shape, code that harts change under each other, and a million random programs
+# on both engines: make night PROGRAMS=100000
 PROGRAMS ?= 1000000
 ROUNDS   ?= 2000000
 night:
 	DOPPEL_LITMUS=$(ROUNDS) $(GO) test -timeout 0 -run 'TestHot$$' ./test/litmus
+	DOPPEL_MODIFY=20 $(GO) test -timeout 0 -run 'TestModify$$' ./internal/machine
 	DOPPEL_PROGRAMS=$(PROGRAMS) $(GO) test -timeout 0 -run 'TestPrograms$$|TestAddresses$$' ./test/differential/engines
 
 # Fifty boots of Debian with saves and kills at random points.
