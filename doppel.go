@@ -40,6 +40,7 @@ type Machine struct {
 	aids   aids
 
 	balloon *balloon.Device // nil without one
+	squeeze squeeze
 }
 
 // StatusError says that a method cannot be used now, such as Resume on a
@@ -230,6 +231,14 @@ func (m *Machine) Host() *Host { return m.host }
 
 // Status tells where the machine is in its life.
 func (m *Machine) Status() Status { return m.m.Status() }
+
+// PauseReason tells why the host has paused the machine: its memory is short.
+// It is empty if the machine is not paused, or if Pause has paused it. The
+// machine goes on when there is room, or at Resume.
+func (m *Machine) PauseReason() string {
+	_, reason := m.m.Look()
+	return reason
+}
 
 // Fallback tells why the interpreter runs a machine that was configured with
 // Engine "auto", where the translator is preferred; nil if it does not.

@@ -11,6 +11,19 @@ import (
 type HostConfig struct {
 	// Networks are switches, into which machines plug their cards (NIC).
 	Networks []Network
+
+	// MemoryLimit bounds what the memory of all machines takes of the host's,
+	// in bytes; 0 leaves it to what the host has.
+	MemoryLimit uint64
+	// MemoryPolicy is "overcommit" (or empty): machines may have more memory,
+	// in sum, than the limit; when it runs out, they are asked to give some
+	// back, and the one that takes more is paused until there is room. Or
+	// "strict": a machine is refused that does not fit.
+	MemoryPolicy string
+	// MemoryPaused, if not nil, hears of each machine that is paused because
+	// memory is short, with the reason, and that goes on, with "". It is called
+	// on a goroutine of the host's, and must not take long.
+	MemoryPaused func(m *Machine, reason string)
 }
 
 // Host is a set of machines that live in this process and share what the
@@ -18,6 +31,7 @@ type HostConfig struct {
 type Host struct {
 	config   HostConfig
 	networks map[string]*network
+	memory   *hostMemory
 
 	// mu guards what follows. It is held while a machine is built, so that two
 	// cannot claim the same thing, and never while one runs or ends.
@@ -33,6 +47,10 @@ var ErrHostClosed = errors.New("the host is closed")
 // NewHost makes a host without machines.
 func NewHost(cfg HostConfig) (*Host, error) {
 	h := &Host{config: cfg, networks: map[string]*network{}}
+	var err error
+	if h.memory, err = newHostMemory(&cfg); err != nil {
+		return nil, err
+	}
 	for _, c := range cfg.Networks {
 		if h.networks[c.Name] != nil {
 			return nil, errors.Join(&ConfigError{Field: "Network", Value: c.Name, Reason: "another network has this name; names are unique"}, h.Close())
@@ -58,11 +76,15 @@ func (h *Host) New(cfg Config) (*Machine, error) {
 	if err := h.claim(&cfg); err != nil {
 		return nil, err
 	}
+	if err := h.memory.claim(&cfg); err != nil {
+		return nil, err
+	}
 	m, err := h.build(&cfg)
 	if err != nil {
 		return nil, err
 	}
 	m.host, m.config = h, cfg
+	h.memory.join(m)
 	h.machines = append(h.machines, m)
 	h.count++
 	return m, nil
@@ -87,6 +109,7 @@ func (h *Host) Close() error {
 	for _, m := range all {
 		errs = append(errs, m.Close())
 	}
+	h.memory.close()
 	for _, n := range h.networks {
 		errs = append(errs, n.sw.Close()) // and its uplink
 	}
@@ -108,4 +131,5 @@ func (h *Host) leave(m *Machine) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.machines = slices.DeleteFunc(h.machines, func(o *Machine) bool { return o == m })
+	h.memory.leave(m)
 }

@@ -2,6 +2,7 @@ package doppel
 
 import (
 	"fmt"
+	"sync"
 
 	"doppel/internal/board"
 	"doppel/internal/device/virtio"
@@ -44,8 +45,24 @@ func (m *Machine) SetBalloon(size uint64) error {
 	if most := m.m.MemorySize(); size > most {
 		return &ConfigError{Field: "Balloon", Value: fmt.Sprint(size), Reason: fmt.Sprintf("the machine has %d bytes of memory", most)}
 	}
-	m.balloon.SetTarget(size)
+	m.squeeze.set(m, func(s *squeeze) { s.user = size })
 	return nil
+}
+
+// squeeze is how large a machine's balloon shall be: what its user wants, or
+// what the host does, whichever is more.
+type squeeze struct {
+	mu         sync.Mutex
+	user, host uint64
+}
+
+func (s *squeeze) set(m *Machine, change func(*squeeze)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	change(s)
+	if m.balloon != nil {
+		m.balloon.SetTarget(max(s.user, s.host))
+	}
 }
 
 // MemoryStats tells what a machine's memory takes of the host, in bytes.

@@ -65,6 +65,10 @@ func flagOf(field string) string {
 		return "--jit-dump"
 	case "PerfMap":
 		return "--perf-map"
+	case "MemoryLimit":
+		return "--memory-limit"
+	case "MemoryPolicy":
+		return "--memory-policy"
 	}
 	return "--" + strings.Replace(strings.ToLower(field), "disks", "disk", 1)
 }

@@ -22,6 +22,7 @@ import (
 type runFlags struct {
 	kernel, initrd, append, firmware string
 	memory, balloon                  string
+	memoryLimit, memoryPolicy        string
 	cpus                             int
 	disks, publish                   []string
 	ephemeral                        bool
@@ -75,6 +76,8 @@ to the test finisher is passed on.`,
 	fl.StringVar(&f.append, "append", "", "kernel command `LINE`; for an image, added to its own")
 	fl.StringVar(&f.firmware, "firmware", "", "machine-mode firmware `FILE`, such as OpenSBI")
 	fl.StringVar(&f.memory, "memory", "512M", "`SIZE` of RAM")
+	fl.StringVar(&f.memoryLimit, "memory-limit", "", "`SIZE` of the host's memory that machines may take (default: what it has)")
+	fl.StringVar(&f.memoryPolicy, "memory-policy", "", "when that is less than --memory: `overcommit|strict` (default overcommit)")
 	fl.StringVar(&f.balloon, "balloon", "", "let the guest give memory back: `on|off` (default: on if a virtio slot is left)")
 	fl.IntVar(&f.cpus, "cpus", 1, "number `N` of harts")
 	fl.StringArrayVar(&f.disks, "disk", nil, "raw disk image `FILE[,ro][,ephemeral]`; may be repeated")
@@ -127,7 +130,12 @@ func run(cmd *cobra.Command, f runFlags, name string) error {
 	}
 	defer closeTrace()
 	cfg.Trace = trace
-	m, err := doppel.New(cfg)
+	host, err := f.host(cmd)
+	if err != nil {
+		return err
+	}
+	defer host.Close()
+	m, err := host.New(cfg)
 	if err != nil {
 		return err
 	}

@@ -108,6 +108,9 @@ func printMachines(w io.Writer, all []*control.Stats, asJSON bool) error {
 func printStats(w io.Writer, s *control.Stats) error {
 	var sb strings.Builder
 	fmt.Fprintf(&sb, "%s, process %d, %s, engine %s\n", plain(s.Name), s.PID, plain(s.Status), plain(s.Engine))
+	if s.Reason != "" {
+		fmt.Fprintf(&sb, "  paused by the host: %s\n", plain(s.Reason))
+	}
 	printMemory(&sb, &s.Memory)
 	row := func(name string, value func(control.CPU) uint64) {
 		fmt.Fprintf(&sb, "  %-24s", plain(name))
@@ -151,7 +154,7 @@ func names(cpus []control.CPU, of func(control.CPU) map[string]uint64) (all []st
 
 // figures gathers what a machine has to tell.
 func figures(m *doppel.Machine, name, engine string) control.Stats {
-	s := control.Stats{Name: name, PID: os.Getpid(), Status: m.Status().String(), Engine: engine}
+	s := control.Stats{Name: name, PID: os.Getpid(), Status: m.Status().String(), Reason: m.PauseReason(), Engine: engine}
 	if engine == "auto" {
 		s.Engine = "jit"
 		if m.Fallback() != nil {

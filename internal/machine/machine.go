@@ -8,8 +8,9 @@
 // Threads: one goroutine a vCPU; Run's caller is the control loop. The other
 // methods may be called from any goroutine at any time; what changes the
 // status waits its turn. Lock order: Machine.mu, then the gate, then a
-// device's lock. A vCPU's goroutine never takes Machine.mu: what the guest
-// asks for (reset, power-off) is posted to the control loop.
+// device's lock; Machine.inMemory is innermost. A vCPU's goroutine never takes
+// Machine.mu: what the guest asks for (reset, power-off) is posted to the
+// control loop.
 package machine
 
 import (
@@ -54,12 +55,17 @@ type Machine struct {
 
 	fallback error // why auto is the interpreter
 
+	inMemory sync.RWMutex // held to read by who asks about memory, against its end
+	gone     bool
+
 	events chan event  // from the guest to the control loop
 	asked  atomic.Bool // an event is on its way, and not obeyed yet
 
 	mu     sync.Mutex
 	obeyed sync.Cond // asked was cleared, or the machine has ended
 	status Status
+	reason string // why it is paused, if nobody asked for that
+	seen   atomic.Pointer[look]
 	done   chan struct{} // closed when the machine is stopped
 	result Result
 	err    error
@@ -150,6 +156,7 @@ func (m *Machine) change(a action) error {
 	next, err := m.status.after(a)
 	if err == nil {
 		m.status = next
+		m.show()
 	}
 	return err
 }
@@ -247,12 +254,17 @@ func (m *Machine) let() {
 	m.gate.lower()
 }
 
-// Pause stops the machine between two instructions, with no access to a
-// device under way. What the guest has asked for before (a reset, its end)
-// comes first: the request is no part of the state.
-func (m *Machine) Pause() error {
+// Pause stops the machine between two instructions, with no access to a device
+// under way. What the guest has asked for before (a reset, its end) comes
+// first: the request is no part of the state.
+func (m *Machine) Pause() error { return m.pause("") }
+
+func (m *Machine) pause(reason string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if reason != "" && m.status != Running {
+		return &StatusError{actPause.String(), m.status}
+	}
 	for m.status == Running {
 		m.park()
 		if !m.asked.Load() {
@@ -263,7 +275,12 @@ func (m *Machine) Pause() error {
 			m.obeyed.Wait()
 		}
 	}
-	return m.change(actPause)
+	err := m.change(actPause)
+	if err == nil {
+		m.reason = reason
+		m.show()
+	}
+	return err
 }
 
 // Resume lets a paused machine go on.
@@ -275,6 +292,8 @@ func (m *Machine) Resume() error {
 		return err
 	}
 	if was == Paused {
+		m.reason = ""
+		m.show()
 		m.let()
 	}
 	return nil
@@ -365,6 +384,9 @@ func (m *Machine) Close() error {
 	if err := m.change(actClose); err != nil || was == Closed {
 		return err
 	}
+	m.inMemory.Lock()
+	m.gone = true // who asks from here on does not look
+	m.inMemory.Unlock()
 	return m.release()
 }
 

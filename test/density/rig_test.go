@@ -81,6 +81,9 @@ func (v *vm) expect(text string) {
 	v.until("\""+text+"\" on the console", func() bool { return strings.Contains(v.out.String(), text) })
 }
 
+// send types a command.
+func (v *vm) send(command string) { fmt.Fprintln(v.in, command) }
+
 // sh runs a command in the guest and waits for its end.
 func (v *vm) sh(command string) {
 	v.t.Helper()

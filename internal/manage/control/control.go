@@ -30,6 +30,7 @@ type Stats struct {
 	Name   string `json:"name"`
 	PID    int    `json:"pid"`
 	Status string `json:"status"`
+	Reason string `json:"reason,omitempty"` // why the host has paused it
 	Engine string `json:"engine"`
 	Memory Memory `json:"memory"`
 	CPUs   []CPU  `json:"cpus"`

@@ -1,0 +1,171 @@
+package doppel
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+
+	"doppel/internal/manage/pressure"
+	"doppel/internal/platform"
+)
+
+const (
+	memoryOvercommit = "overcommit"
+	memoryStrict     = "strict"
+	minMemoryLimit   = 64 << 20
+)
+
+// hostMemory is what the machines of a host share of its memory.
+type hostMemory struct {
+	limit  uint64
+	strict bool
+	paused func(m *Machine, reason string)
+
+	mu     sync.Mutex
+	guests []*memoryGuest
+	stop   context.CancelFunc // of the governor; nil before the first machine
+	done   sync.WaitGroup
+}
+
+func newHostMemory(cfg *HostConfig) (*hostMemory, error) {
+	h := &hostMemory{limit: cfg.MemoryLimit, paused: cfg.MemoryPaused}
+	if h.limit != 0 && h.limit < minMemoryLimit {
+		return nil, &ConfigError{Field: "MemoryLimit", Value: fmt.Sprint(h.limit), Reason: fmt.Sprintf("must be at least %d MiB, or 0 for what the host has", minMemoryLimit>>20)}
+	}
+	switch cfg.MemoryPolicy {
+	case "", memoryOvercommit:
+	case memoryStrict:
+		h.strict = true
+		if h.limit == 0 {
+			host, err := platform.AskHostMemory()
+			if err != nil {
+				return nil, &ConfigError{Field: "MemoryPolicy", Value: cfg.MemoryPolicy, Reason: fmt.Sprintf("needs MemoryLimit: the host does not tell how much memory it has (%v)", err)}
+			}
+			h.limit = host.Total
+		}
+	default:
+		return nil, &ConfigError{Field: "MemoryPolicy", Value: cfg.MemoryPolicy, Reason: "must be overcommit or strict"}
+	}
+	return h, nil
+}
+
+// claim refuses a machine that does not fit, if that is the policy.
+func (h *hostMemory) claim(cfg *Config) error {
+	size := cfg.Memory
+	if size == 0 {
+		size = defaultMemory
+	}
+	if !h.strict {
+		return nil
+	}
+	var others uint64
+	for _, g := range h.list() {
+		others += g.Size()
+	}
+	if size > h.limit-min(others, h.limit) {
+		return &ConfigError{Field: "Memory", Value: fmt.Sprint(size), Reason: fmt.Sprintf(
+			"too much: machines may have %d MiB together, and others have %d of them; give it less, raise the limit, or allow more than there is (memory policy overcommit)", h.limit>>20, others>>20)}
+	}
+	return nil
+}
+
+// list is the guests at this time; it waits for nobody.
+func (h *hostMemory) list() []*memoryGuest {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.guests)
+}
+
+// join adds a machine, and governs from the first one on.
+func (h *hostMemory) join(m *Machine) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.guests = append(h.guests, &memoryGuest{m, h})
+	if h.stop != nil || h.strict {
+		return
+	}
+	var ctx context.Context
+	ctx, h.stop = context.WithCancel(context.Background())
+	g := pressure.New(pressure.Config{
+		Limit: h.limit, Guests: h.pressed, Measure: platform.AskHostMemory, Shared: func() uint64 { return 0 },
+	})
+	h.done.Go(func() { g.Run(ctx) })
+}
+
+func (h *hostMemory) pressed() (all []pressure.Guest) {
+	for _, g := range h.list() {
+		all = append(all, g)
+	}
+	return all
+}
+
+func (h *hostMemory) leave(m *Machine) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.guests = slices.DeleteFunc(h.guests, func(g *memoryGuest) bool { return g.m == m })
+}
+
+// close ends the governor; the machines are closed.
+func (h *hostMemory) close() {
+	h.mu.Lock()
+	if h.stop != nil {
+		h.stop()
+	}
+	h.mu.Unlock()
+	h.done.Wait()
+}
+
+// memoryGuest is a machine as the governor sees it. None of its methods waits
+// for the guest, nor for who builds or restores a machine.
+type memoryGuest struct {
+	m    *Machine
+	host *hostMemory
+}
+
+func (g *memoryGuest) Size() uint64 { return g.m.m.MemorySize() }
+
+func (g *memoryGuest) Usage() uint64 {
+	u, _ := g.m.m.MemoryUsage()
+	return u.Private
+}
+
+func (g *memoryGuest) Running() bool {
+	s, _ := g.m.m.Look()
+	return s == Running
+}
+
+func (g *memoryGuest) Paused() bool {
+	_, reason := g.m.m.Look()
+	return reason != ""
+}
+
+func (g *memoryGuest) Pause(reason string) error {
+	err := g.m.m.PauseFor(reason)
+	g.tell(err, reason)
+	return err
+}
+
+func (g *memoryGuest) Resume() error {
+	err := g.m.m.ResumeFrom()
+	g.tell(err, "")
+	return err
+}
+
+func (g *memoryGuest) tell(err error, reason string) {
+	if err == nil && g.host.paused != nil {
+		g.host.paused(g.m, reason)
+	}
+}
+
+func (g *memoryGuest) Balloon() (live bool, actual uint64) {
+	if g.m.balloon == nil {
+		return false, 0
+	}
+	s := g.m.balloon.State()
+	return s.Live, min(s.Actual, g.Size())
+}
+
+func (g *memoryGuest) Squeeze(target uint64) {
+	g.m.squeeze.set(g.m, func(s *squeeze) { s.host = target })
+}

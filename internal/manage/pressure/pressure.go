@@ -1,0 +1,219 @@
+// Package pressure keeps machines whose memory is more than the host's, in
+// sum, from running it out.
+//
+// A Governor looks at what the host has left, the more often the less it is.
+// When it is short, balloons grow in proportion to what each machine takes, and
+// pages that are alike are looked for; when it is nearly out, the machine that
+// takes more is paused, with a reason, until there is room again. So the host
+// never has to choose a process to kill.
+//
+// It knows no machines but by the interface Guest, and asks the host by a
+// function. Threads: Run is one goroutine; it calls guests on it, and Merge on
+// another.
+package pressure
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"doppel/internal/platform"
+)
+
+// Guest is a machine.
+type Guest interface {
+	Size() uint64 // of its RAM
+	// Usage is what its RAM takes of the host's memory, for itself.
+	Usage() uint64
+	Running() bool
+	// Paused tells whether Pause has paused it, and nothing has resumed it.
+	Paused() bool
+	Pause(reason string) error
+	Resume() error
+	// Balloon tells whether the guest has a driver for its balloon, and how
+	// large that is.
+	Balloon() (live bool, actual uint64)
+	// Squeeze asks for a balloon of at least this size.
+	Squeeze(target uint64)
+}
+
+// Config says what is to be kept.
+type Config struct {
+	// Limit bounds what all guests take together; 0 leaves it to the host.
+	Limit   uint64
+	Guests  func() []Guest
+	Measure func() (platform.HostMemory, error)
+	// Shared is what guests take together, beside what each takes for itself.
+	Shared func() uint64
+	// Merge looks for pages that need not be in memory, for some time at most.
+	Merge func() (saved uint64)
+}
+
+// Limits of what is left, see line.
+const (
+	minReserve = 48 << 20
+	maxReserve = 256 << 20
+	perGuest   = 8 << 20 // of the reserve: each may take some before it is paused
+	// minKeep is what a balloon leaves to its guest at least, as is a quarter.
+	minKeep = 48 << 20
+	// A processor brings about this much memory into use in a second, with some
+	// to spare: it must not end between two looks.
+	perCPU   = 2 << 30
+	soonest  = 5 * time.Millisecond
+	latest   = time.Second
+	unseen   = 1 << 20 // growth of the process that needs no exact look
+	stallsAt = 10      // percent
+	// little is growth that is not yet asking for memory, while half of the
+	// reserve is left.
+	little = 256 << 10
+)
+
+// Governor keeps the host's memory.
+type Governor struct {
+	cfg Config
+
+	known    bool   // what follows holds
+	others   uint64 // anonymous memory of the process that is no guest's
+	anon     uint64 // of the process, when it was counted
+	counted  time.Time
+	usage    map[Guest]uint64 // when it was counted
+	growth   map[Guest]uint64 // before that
+	squeezed map[Guest]uint64 // targets
+	adjusted time.Time        // of balloons
+	paused   []*turn          // in the order of pausing
+	merged   time.Time
+	wait     time.Duration // between merges
+	merging  atomic.Bool
+	saved    atomic.Uint64 // by the last one
+}
+
+// turn is a guest that was paused.
+type turn struct {
+	guest Guest
+	since time.Time
+	wait  time.Duration // before it may try again
+}
+
+// New makes a governor.
+func New(cfg Config) *Governor {
+	return &Governor{cfg: cfg, usage: map[Guest]uint64{}, growth: map[Guest]uint64{}, squeezed: map[Guest]uint64{}, wait: latest}
+}
+
+// Run governs until the context ends.
+func (g *Governor) Run(ctx context.Context) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+			timer.Reset(g.step(time.Now()))
+		}
+	}
+}
+
+// view is what is left at some time, and where that begins to matter.
+type view struct {
+	room     uint64 // bytes until nothing is left
+	used     uint64 // by guests
+	capacity uint64 // that guests could have
+	stalled  bool
+
+	reserve uint64 // below, whoever takes more is paused
+	short   uint64 // below, memory is asked back
+	plenty  uint64 // above, it is given out again
+}
+
+func (g *Governor) view(h platform.HostMemory, guests int) view {
+	v := view{room: h.Available, capacity: h.Total, stalled: h.Stalled >= stallsAt}
+	v.used = h.Anonymous - min(h.Anonymous, g.others) + g.cfg.Shared()
+	if limit := g.cfg.Limit; limit != 0 {
+		v.capacity = min(v.capacity, limit)
+		v.room = min(v.room, limit-min(limit, v.used))
+	}
+	v.reserve = min(max(v.capacity/16, minReserve), maxReserve)
+	v.reserve = min(v.reserve+perGuest*uint64(guests), v.capacity/4)
+	v.short = v.reserve + v.capacity/8
+	v.plenty = v.reserve + v.capacity/4
+	return v
+}
+
+// step looks once, and tells when to look again.
+func (g *Governor) step(now time.Time) time.Duration {
+	h, err := g.cfg.Measure()
+	if err != nil {
+		return latest
+	}
+	guests := g.cfg.Guests()
+	g.forget(guests)
+	v := g.view(h, len(guests))
+	if v.room < v.short && (!g.known || now.Sub(g.counted) >= latest || v.room < v.reserve && h.Anonymous > g.anon+unseen) {
+		g.count(guests, h.Anonymous, now)
+		v = g.view(h, len(guests))
+	}
+	floor := v.reserve
+	switch {
+	case v.room < v.short || v.stalled:
+		g.squeeze(guests, &v, now)
+		g.merge(now)
+	case v.room > v.plenty:
+		g.relax(guests, now)
+	}
+	if trying := g.resume(&v, now); trying {
+		floor = v.reserve * 5 / 8
+	}
+	if v.room < floor {
+		g.pause(guests, &v, now)
+	}
+	return min(max(time.Duration(float64(v.room-min(v.room, floor))/rate*float64(time.Second)), soonest), latest)
+}
+
+var rate = float64(max(2, runtime.NumCPU()) * perCPU)
+
+// forget drops guests that are gone.
+func (g *Governor) forget(guests []Guest) {
+	here := map[Guest]bool{}
+	for _, o := range guests {
+		here[o] = true
+	}
+	for _, m := range []map[Guest]uint64{g.usage, g.growth, g.squeezed} {
+		for o := range m {
+			if !here[o] {
+				delete(m, o)
+			}
+		}
+	}
+	kept := g.paused[:0]
+	for _, t := range g.paused {
+		if here[t.guest] {
+			kept = append(kept, t)
+		}
+	}
+	g.paused = kept
+}
+
+// count finds out exactly what each guest takes, which takes some time.
+func (g *Governor) count(guests []Guest, anon uint64, now time.Time) {
+	var sum uint64
+	for _, o := range guests {
+		u := o.Usage()
+		before, seen := g.usage[o]
+		if !seen {
+			before = u
+		}
+		g.growth[o] = u - min(u, before)
+		g.usage[o] = u
+		sum += u
+	}
+	g.others, g.anon, g.counted, g.known = anon-min(anon, sum), anon, now, true
+}
+
+func (v *view) reason(limit uint64) string {
+	if limit != 0 && limit-min(limit, v.used) <= v.room {
+		return fmt.Sprintf("memory: machines use %d of the %d MiB that they may have together", v.used>>20, limit>>20)
+	}
+	return fmt.Sprintf("memory: the host has %d MiB left", v.room>>20)
+}

@@ -1,0 +1,110 @@
+package density
+
+import (
+	"strings"
+	"sync"
+	"testing"
+
+	"doppel"
+)
+
+// resident is what the memory of some machines takes together.
+func resident(all ...*vm) (sum uint64) {
+	for _, v := range all {
+		sum += v.Memory().Resident
+	}
+	return sum
+}
+
+// Machines with more memory than they may have together: the one that asks
+// for what is not there is paused, with a reason, and its neighbours work on.
+// It goes on when there is room.
+func TestMemoryRunsOut(t *testing.T) {
+	const limit = 640 * mib
+	var mu sync.Mutex
+	heard := map[string][]string{}
+	h := newHost(t, doppel.HostConfig{MemoryLimit: limit, MemoryPaused: func(m *doppel.Machine, reason string) {
+		mu.Lock()
+		defer mu.Unlock()
+		heard[m.Name()] = append(heard[m.Name()], reason)
+	}})
+	// The neighbours have no balloon, so that there is little to be had.
+	a := boot(t, h, doppel.Config{Name: "a", Memory: 512 * mib, Balloon: "off"})
+	b := boot(t, h, doppel.Config{Name: "b", Memory: 512 * mib, Balloon: "off"})
+	hog := boot(t, h, doppel.Config{Name: "hog", Memory: 768 * mib})
+	hog.send("dd if=/dev/urandom of=/tmp/x bs=1M count=500 2>/dev/null; md5sum < /tmp/x > /tmp/sum; md5sum < /tmp/x | cmp - /tmp/sum && echo whole")
+	hog.until("pause of the hog", func() bool {
+		if n := resident(a, b, hog); n > limit {
+			t.Fatalf("machines take %d MiB", n/mib)
+		}
+		return hog.PauseReason() != ""
+	})
+	if reason := hog.PauseReason(); hog.Status() != doppel.Paused || !strings.Contains(reason, "of the 640 MiB") {
+		t.Errorf("the hog is %v: %q", hog.Status(), reason)
+	}
+	for _, v := range []*vm{a, b} {
+		v.sh("seq 100000 | md5sum; echo neighbour-$((4+4))-works")
+		v.expect("neighbour-8-works")
+		if r := v.PauseReason(); r != "" {
+			t.Errorf("%s was paused: %s", v.Name(), r)
+		}
+	}
+	if n := resident(a, b, hog); n > limit {
+		t.Errorf("machines take %d MiB", n/mib)
+	}
+	a.Close()
+	b.Close()
+	hog.expect("whole")
+	mu.Lock()
+	defer mu.Unlock()
+	if n := len(heard["hog"]); n < 2 || heard["hog"][n-1] != "" || len(heard["a"])+len(heard["b"]) != 0 {
+		t.Errorf("heard %q", heard)
+	}
+}
+
+// Before anybody is paused, balloons take what guests can spare: a cache of
+// one is memory of another.
+func TestBalloonsFirst(t *testing.T) {
+	const limit = 640 * mib
+	h := newHost(t, doppel.HostConfig{MemoryLimit: limit})
+	a := boot(t, h, doppel.Config{Name: "a", Memory: 512 * mib})
+	b := boot(t, h, doppel.Config{Name: "b", Memory: 512 * mib})
+	// Small free pieces, which are not reported by themselves.
+	a.sh("mkdir /tmp/d; for i in $(seq 60); do dd if=/dev/urandom of=/tmp/d/$i bs=1M count=5 2>/dev/null; dd if=/dev/urandom of=/tmp/d/k$i bs=64k count=1 2>/dev/null; done; rm /tmp/d/?? /tmp/d/?")
+	b.sh("for i in $(seq 20); do dd if=/dev/urandom of=/tmp/y$i bs=1M count=10 2>/dev/null; sleep 0.3; done")
+	b.sh("dd if=/dev/urandom of=/tmp/z bs=1M count=60 2>/dev/null")
+	if n := resident(a, b); n > limit {
+		t.Errorf("machines take %d MiB", n/mib)
+	}
+	wait(t, "end of both pauses", func() bool { return a.PauseReason() == "" && b.PauseReason() == "" })
+	if n := a.Memory().Returned + b.Memory().Returned; n < 20*mib {
+		t.Errorf("balloons gave %d MiB", n/mib)
+	}
+}
+
+// With the policy strict, a machine that does not fit is refused.
+func TestStrict(t *testing.T) {
+	h := newHost(t, doppel.HostConfig{MemoryLimit: 100 * mib, MemoryPolicy: "strict"})
+	m, err := h.New(doppel.Config{Memory: 60 * mib})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.New(doppel.Config{Memory: 41 * mib}); err == nil || !strings.Contains(err.Error(), "100 MiB together, and others have 60") {
+		t.Errorf("101 of 100 MiB: %v", err)
+	}
+	if _, err := h.New(doppel.Config{Memory: 40 * mib}); err != nil {
+		t.Error(err)
+	}
+	m.Close()
+	if _, err := h.New(doppel.Config{Memory: 60 * mib}); err != nil {
+		t.Errorf("after one is closed: %v", err)
+	}
+	for _, cfg := range []doppel.HostConfig{{MemoryPolicy: "best"}, {MemoryLimit: 5}} {
+		if _, err := doppel.NewHost(cfg); err == nil {
+			t.Errorf("%+v is accepted", cfg)
+		}
+	}
+	if _, err := h.New(doppel.Config{Memory: 1 << 39}); err == nil {
+		t.Error("512 GiB fit")
+	}
+}
