@@ -36,6 +36,17 @@ type Config struct {
 	Memory uint64
 	// CPUs is the number of harts, 1 to MaxCPUs; 0 means 1.
 	CPUs int
+	// CPUWeight is the machine's part of the processors beside that of other
+	// machines of this process, 1 to 10000; 0 means 100. Machines that want
+	// more than there is get processor time in these proportions.
+	CPUWeight int
+	// CPUCap is the most processor time that the machine gets, whoever else
+	// wants any: a percentage of one processor ("50%") or a number of
+	// processors ("1.5"). Empty: no limit.
+	CPUCap string
+	// CPUAffinity lists the host's processors that the machine may run on,
+	// such as "0,2-3". Empty: all that the process may use.
+	CPUAffinity string
 
 	// Balloon is "on", "off" or empty: a virtio balloon, by which the guest gives
 	// memory back, free pages by itself and others by SetBalloon. Empty: one if

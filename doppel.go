@@ -141,6 +141,10 @@ func (cfg *Config) machine() (*machine.Config, error) {
 	if mc.CPUs == 0 {
 		mc.CPUs = defaultCPUs
 	}
+	var err error
+	if mc.Share, err = cfg.share(); err != nil {
+		return nil, err
+	}
 	if cfg.Seed != nil {
 		mc.Entropy = entropy.NewSeeded(*cfg.Seed)
 	}

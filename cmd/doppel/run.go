@@ -24,6 +24,8 @@ type runFlags struct {
 	memory, balloon                  string
 	memoryLimit, memoryPolicy        string
 	cpus                             int
+	weight                           int
+	cap, affinity                    string
 	disks, publish                   []string
 	ephemeral                        bool
 	net, engine, console             string
@@ -80,6 +82,9 @@ to the test finisher is passed on.`,
 	fl.StringVar(&f.memoryPolicy, "memory-policy", "", "when that is less than --memory: `overcommit|strict` (default overcommit)")
 	fl.StringVar(&f.balloon, "balloon", "", "let the guest give memory back: `on|off` (default: on if a virtio slot is left)")
 	fl.IntVar(&f.cpus, "cpus", 1, "number `N` of harts")
+	fl.IntVar(&f.weight, "cpu-weight", 100, "part of the processors beside other machines of this process, `1..10000`")
+	fl.StringVar(&f.cap, "cpu-cap", "", "most processor time: `50%` of one processor, or a number of processors such as 1.5")
+	fl.StringVar(&f.affinity, "cpu-affinity", "", "run on these processors of the host only: `LIST`, such as 0,2-3")
 	fl.StringArrayVar(&f.disks, "disk", nil, "raw disk image `FILE[,ro][,ephemeral]`; may be repeated")
 	fl.BoolVar(&f.ephemeral, "ephemeral", false, "leave the image's own disk untouched: writes end with the machine")
 	fl.StringVar(&f.net, "net", "user", "network: `user|none`")
@@ -209,6 +214,10 @@ func (f *runFlags) config(cmd *cobra.Command) (doppel.Config, error) {
 	if cfg.Memory, err = doppel.ParseSize(f.memory); err != nil {
 		return cfg, usageError{fmt.Errorf("--memory: %w", err)}
 	}
+	if f.weight == 0 { // which the library takes for its default
+		return cfg, usageError{errors.New("--cpu-weight 0: want 1 to 10000; 100 is what a machine has that asks for none")}
+	}
+	cfg.CPUWeight, cfg.CPUCap, cfg.CPUAffinity = f.weight, f.cap, f.affinity
 	if cfg.Memory == 0 { // which the library takes for its default
 		return cfg, usageError{errors.New("--memory 0: want a size such as 512M")}
 	}

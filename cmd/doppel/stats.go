@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/spf13/cobra"
@@ -38,6 +39,11 @@ and the translator's own counts:
   slices, cold         ends of a slice of time; returns to the interpreter
   TLB misses           loads, stores and fetches for which a page table was
                        walked
+
+ms running is time on a processor of the host, ms waiting to run that in which
+there was none to run on: the guest's steal time. wake-ups under counts how
+long processors took to run for a timer that was due (and no less than half of
+that).
 
 Before them come figures of its memory: what it takes of the host's, how much was
 never touched or was given back, and the balloon (see doppel balloon).
@@ -120,11 +126,16 @@ func printStats(w io.Writer, s *control.Stats) error {
 		sb.WriteByte('\n')
 	}
 	row("instructions", func(c control.CPU) uint64 { return c.Instructions })
+	row("ms running", func(c control.CPU) uint64 { return c.Running / 1e6 })
+	row("ms waiting to run", func(c control.CPU) uint64 { return c.Waiting / 1e6 })
 	for _, name := range names(s.CPUs, func(c control.CPU) map[string]uint64 { return c.Exits }) {
 		row("exits, "+name, func(c control.CPU) uint64 { return c.Exits[name] })
 	}
 	for _, name := range names(s.CPUs, func(c control.CPU) map[string]uint64 { return c.Counts }) {
 		row(name, func(c control.CPU) uint64 { return c.Counts[name] })
+	}
+	for _, b := range s.WakeUps {
+		fmt.Fprintf(&sb, "  %-24s %15d\n", "wake-ups under "+time.Duration(b.Below).Round(time.Microsecond/10).String(), b.Count)
 	}
 	_, err := io.WriteString(w, sb.String())
 	return err
@@ -163,8 +174,14 @@ func figures(m *doppel.Machine, name, engine string) control.Stats {
 	}
 	s.Memory = control.Memory(m.Memory())
 	counts := m.Counts()
-	for i, c := range m.Stats().CPUs {
-		v := control.CPU{Instructions: c.Instructions, Exits: map[string]uint64{}, Counts: counts[i]}
+	stats := m.Stats()
+	for i, n := range stats.WakeUps {
+		if n != 0 {
+			s.WakeUps = append(s.WakeUps, control.Bucket{Below: 1 << i, Count: n})
+		}
+	}
+	for i, c := range stats.CPUs {
+		v := control.CPU{Instructions: c.Instructions, Running: c.Running, Waiting: c.Waiting, Exits: map[string]uint64{}, Counts: counts[i]}
 		for r, n := range c.Exits {
 			if n != 0 {
 				v.Exits[cpu.ExitReason(r).String()] = n

@@ -50,6 +50,9 @@ func (m *Machine) buildHarts() error {
 	checkers := m.checkers()
 	for i := range m.cfg.CPUs {
 		cfg := hart.Config{ID: i, Memory: m.mem, Clock: m.clock, Entropy: m.entropy, Supervisor: m.plan.supervisor}
+		if m.cfg.Engine != engineCheck { // which executes each instruction twice
+			cfg.Stall = func() { m.stall(m.vcpus[i]) }
+		}
 		c, h, fallback, err := newEngine(m.cfg.Engine, cfg, m.cfg.JIT, checkers)
 		if err != nil {
 			return fmt.Errorf("engine %s: %w", m.cfg.Engine, err)
@@ -59,6 +62,7 @@ func (m *Machine) buildHarts() error {
 		}
 		m.vcpus = append(m.vcpus, newVCPU(c, h))
 	}
+	m.newSeats()
 	if m.plan.supervisor {
 		m.sbi = newSBI(m)
 	}

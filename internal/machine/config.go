@@ -6,6 +6,7 @@ import (
 
 	"doppel/internal/board"
 	"doppel/internal/cpu/jit"
+	"doppel/internal/cpu/sched"
 	"doppel/internal/device"
 	"doppel/internal/device/virtio"
 	"doppel/internal/entropy"
@@ -44,6 +45,11 @@ type Config struct {
 	CPUs   int
 	Engine string // "interp", "jit", "jit,check" or "auto"
 	JIT    jit.Options
+
+	// Scheduler is what the machine's vCPUs have processors from; nil is the
+	// process's own. Share is what it lets the machine have.
+	Scheduler *sched.Scheduler
+	Share     sched.Share
 
 	Kernel   File // nil Data: none
 	Initrd   File
@@ -106,10 +112,26 @@ func (c *Config) validate() error {
 	case len(c.Append) >= maxAppend:
 		return bad("Append", fmt.Sprintf("of %d bytes", len(c.Append)), "must be under %d bytes", maxAppend)
 	}
+	if err := c.validateShare(); err != nil {
+		return err
+	}
 	for i, f := range c.Flash {
 		if len(f.Data) > board.FlashSize {
 			return bad("Flash", fmt.Sprintf("bank %d of %d bytes", i, len(f.Data)), "a bank has %d bytes", board.FlashSize)
 		}
+	}
+	return nil
+}
+
+func (c *Config) validateShare() error {
+	if why := sched.CheckWeight(c.Share.Weight); why != "" {
+		return &ConfigError{"CPUWeight", fmt.Sprint(c.Share.Weight), why}
+	}
+	if why := sched.CheckCap(c.Share.Cap, c.CPUs); why != "" {
+		return &ConfigError{"CPUCap", fmt.Sprintf("%g%%", float64(c.Share.Cap)/10), why}
+	}
+	if why := c.Scheduler.CheckAffinity(c.Share.Affinity); why != "" {
+		return &ConfigError{"CPUAffinity", sched.FormatCPUs(c.Share.Affinity), why}
 	}
 	return nil
 }

@@ -24,6 +24,7 @@ import (
 
 	"doppel/internal/board"
 	"doppel/internal/clock"
+	"doppel/internal/cpu/sched"
 	"doppel/internal/device"
 	"doppel/internal/entropy"
 	"doppel/internal/fdt"
@@ -49,6 +50,8 @@ type Machine struct {
 	console *console
 	trace   *tracer // nil: nobody looks
 	htif    *htif
+	group   *sched.Group // its vCPUs, among those of all machines
+	wakeUps histogram
 	workers []device.Worker
 	gate    *gate
 	budget  uint64
@@ -109,6 +112,9 @@ func New(cfg Config) (*Machine, error) {
 		console: newConsole(cfg.Console), budget: runBudget, events: make(chan event, 1), done: make(chan struct{}),
 	}
 	m.obeyed.L = &m.mu
+	if m.cfg.Scheduler == nil {
+		m.cfg.Scheduler = processors()
+	}
 	if m.entropy == nil {
 		m.entropy = entropy.Host{}
 	}
@@ -169,9 +175,9 @@ func (m *Machine) Run(ctx context.Context) (Result, error) {
 		m.mu.Unlock()
 		return Result{}, err
 	}
-	// A vCPU that runs keeps a processor of Go's scheduler; leave some for
-	// devices and the control loop.
-	if want := len(m.vcpus) + 2; runtime.GOMAXPROCS(0) < want {
+	// A vCPU that runs keeps a processor of Go's scheduler, and no more of them
+	// run than there are processors.
+	if want := len(m.cfg.Scheduler.CPUs()) + reserve; runtime.GOMAXPROCS(0) < want {
 		runtime.GOMAXPROCS(want)
 	}
 	m.console.start()
@@ -398,6 +404,7 @@ func (m *Machine) release() error {
 	for _, w := range m.workers {
 		errs = append(errs, w.Close())
 	}
+	m.group.Close()
 	errs = append(errs, m.mem.Close())
 	return errors.Join(errs...)
 }

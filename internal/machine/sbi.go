@@ -17,7 +17,9 @@ func newSBI(m *Machine) *sbi.SBI {
 	for _, v := range m.vcpus {
 		harts = append(harts, v.hart)
 	}
-	return sbi.New(harts, platform{m})
+	s := sbi.New(harts, platform{m})
+	s.StealTime = m.offersSteal()
+	return s
 }
 
 // Wake implements sbi.Platform.
@@ -57,6 +59,7 @@ func (m *Machine) call(v *vcpu) {
 	}
 	t := time.NewTimer(consoleRetry)
 	defer t.Stop()
+	m.stand(v)
 	select {
 	case <-v.wake:
 	case <-t.C:

@@ -9,6 +9,7 @@ import (
 
 // CPUStats counts what a vCPU has done since the machine was built.
 type CPUStats struct {
+	Usage
 	Instructions uint64 // as of its last exit
 	Exits        [cpu.ExitError + 1]uint64
 	Counts       []cpu.Count // of its translator, if it has one, as of the last pause or Counts
@@ -17,13 +18,16 @@ type CPUStats struct {
 // Stats counts what a machine has done.
 type Stats struct {
 	CPUs []CPUStats
+	// WakeUps are the times from when a timer of the guest's was due to when
+	// the vCPU ran for it, of those that did not run then.
+	WakeUps Histogram
 }
 
 // Stats may be called at any time.
 func (m *Machine) Stats() Stats {
-	var s Stats
+	s := Stats{WakeUps: m.wakeUps.read()}
 	for _, v := range m.vcpus {
-		c := CPUStats{Instructions: v.insns.Load()}
+		c := CPUStats{Usage: v.seat.usage(), Instructions: v.insns.Load()}
 		for i := range v.exits {
 			c.Exits[i] = v.exits[i].Load()
 		}

@@ -26,6 +26,7 @@ type vcpu struct {
 	insns atomic.Uint64 // as of the last exit
 
 	published published
+	seat      seat
 
 	trace  traceState
 	action sbi.Action // of the last supervisor call, for the trace
@@ -54,9 +55,17 @@ func (m *Machine) run(v *vcpu) {
 			m.fail(fmt.Errorf("vCPU %d: internal error: %v\n%s", v.ID(), p, debug.Stack()))
 		}
 	}()
-	for v.atGate(m.gate) {
+	defer v.seat.slot.Close()
+	v.seat.left = m.clock.Now()
+	if err := m.bind(); err != nil {
+		m.fail(err)
+	}
+	for m.atGate(v) {
 		if m.sbi != nil && !m.sbi.Enter(v.ID()) {
 			m.sleep(v)
+			continue
+		}
+		if !m.sit(v) {
 			continue
 		}
 		exit := v.Run(m.budget)
@@ -75,11 +84,14 @@ func (m *Machine) run(v *vcpu) {
 
 // atGate passes the gate. Counts are published before, if somebody asks or the
 // machine stops.
-func (v *vcpu) atGate(g *gate) bool {
+func (m *Machine) atGate(v *vcpu) bool {
 	if v.published.asked.Load() {
 		v.publish(false)
 	}
-	return g.pass(func() { v.publish(false) })
+	return m.gate.pass(func() {
+		m.stand(v)
+		v.publish(false)
+	})
 }
 
 // handle serves an exit.
@@ -102,8 +114,12 @@ func (m *Machine) handle(v *vcpu, exit *cpu.Exit) {
 	}
 }
 
-// sleep waits until the vCPU is woken. A wake-up that came before is not lost.
-func (m *Machine) sleep(v *vcpu) { <-v.wake }
+// sleep waits until the vCPU is woken, and keeps no processor meanwhile. A
+// wake-up that came before is not lost.
+func (m *Machine) sleep(v *vcpu) {
+	m.stand(v)
+	<-v.wake
+}
 
 func (m *Machine) mmio(v *vcpu, a *cpu.MMIO) {
 	if a.Write {

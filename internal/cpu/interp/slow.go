@@ -1,8 +1,6 @@
 package interp
 
 import (
-	"runtime"
-
 	"doppel/internal/cpu"
 	"doppel/internal/riscv"
 	"doppel/internal/riscv/hart"
@@ -89,7 +87,7 @@ func (v *VCPU) system(b *block, in *inst) outcome {
 	case riscv.WRS_NTO, riscv.WRS_STO, riscv.PAUSE:
 		// Hints that another hart is waited for. unpriv §14 (Zawrs): a stall
 		// may end for any reason.
-		runtime.Gosched()
+		h.Stall()
 		return slowNext
 	case riscv.FENCE, riscv.FENCE_TSO:
 		barrier()

@@ -35,6 +35,14 @@ type Stats struct {
 	Memory Memory `json:"memory"`
 	CPUs   []CPU  `json:"cpus"`
 
+	Weight   int       `json:"cpu_weight"`
+	Cap      string    `json:"cpu_cap"` // of processor time; empty: none
+	Disks    []Disk    `json:"disks"`
+	Networks []Network `json:"networks"`
+
+	// WakeUps are how long processors took to run for a timer that was due.
+	WakeUps []Bucket `json:"wake_ups"`
+
 	Socket string `json:"-"` // where it was asked
 }
 
@@ -53,6 +61,13 @@ type Memory struct {
 	Available uint64 `json:"guest_available"`
 }
 
+// Bucket counts times of less than Below nanoseconds, and not less than half
+// of it.
+type Bucket struct {
+	Below uint64 `json:"below_ns"`
+	Count uint64 `json:"count"`
+}
+
 // Machine is what a server answers with. Its functions are called on the
 // server's goroutines.
 type Machine struct {
@@ -64,6 +79,8 @@ type Machine struct {
 // their names may change from version to version.
 type CPU struct {
 	Instructions uint64            `json:"instructions"` // as of its last exit
+	Running      uint64            `json:"running_ns"`   // had a processor of the host
+	Waiting      uint64            `json:"waiting_ns"`   // had none though it could run: the guest's steal time
 	Exits        map[string]uint64 `json:"exits"`        // from the engine to the machine, by reason
 	Counts       map[string]uint64 `json:"counts"`       // zero ones may be left out
 }

@@ -11,6 +11,7 @@
 package hart
 
 import (
+	"runtime"
 	"sync/atomic"
 
 	"doppel/internal/clock"
@@ -79,6 +80,9 @@ type Config struct {
 	// runs, all that can be delegated is, and an ecall from S-mode exits with
 	// cpu.ExitCall. Else ecall from S traps to M as usual.
 	Supervisor bool
+	// Stall, if not nil, is called on the hart's goroutine for each
+	// instruction with which it waits for another hart.
+	Stall func()
 }
 
 // TimeHz is the frequency of the time CSR and of mtime, as on QEMU's virt.
@@ -210,6 +214,16 @@ func (h *Hart) OnWake(fn func()) { h.wake = fn }
 
 // ID is the hart's number: mhartid.
 func (h *Hart) ID() int { return h.cfg.ID }
+
+// Stall is for instructions with which a hart waits for another (PAUSE, WRS): it
+// lets others run.
+func (h *Hart) Stall() {
+	if h.cfg.Stall != nil {
+		h.cfg.Stall()
+		return
+	}
+	runtime.Gosched()
+}
 
 // Supervisor tells whether the VMM is the SBI of this hart.
 func (h *Hart) Supervisor() bool { return h.cfg.Supervisor }

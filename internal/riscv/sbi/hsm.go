@@ -40,6 +40,7 @@ type hartState struct {
 	pc, opaque uint64
 	entry      bool
 	locks      uint8 // locked features; the hart's own
+	steal      steal
 }
 
 // Reset puts all harts in their state at power-on: hart 0 is started.
@@ -48,7 +49,7 @@ func (s *SBI) Reset() {
 	defer s.mu.Unlock()
 	for i := range s.hsm {
 		st := &s.hsm[i]
-		st.pc, st.opaque, st.entry, st.locks = 0, 0, false, 0
+		st.pc, st.opaque, st.entry, st.locks, st.steal = 0, 0, false, 0, steal{}
 		st.status.Store(uint32(Stopped))
 		if i == 0 {
 			st.status.Store(uint32(Started))
@@ -73,7 +74,7 @@ func (s *SBI) Enter(id int) bool {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		h.StartSupervisor(st.pc, st.opaque)
-		st.locks = 0
+		st.locks, st.steal = 0, steal{}
 		st.status.Store(uint32(Started))
 		return true
 	case Suspended:
@@ -104,7 +105,11 @@ func (s *SBI) hartStateManagement(h *hart.Hart, fn uint64, a [5]uint64) ret {
 		if a[0] >= uint64(len(s.hsm)) {
 			return fail(ErrInvalidParam)
 		}
-		return ok(uint64(s.Status(int(a[0]))))
+		st := s.Status(int(a[0]))
+		if st == StartPending {
+			h.Stall() // it waits for a hart that has not run yet
+		}
+		return ok(uint64(st))
 	case 3:
 		return s.suspendHart(h, uint32(a[0]), a[1], a[2])
 	}

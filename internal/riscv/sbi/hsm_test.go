@@ -198,7 +198,7 @@ func saved(s *SBI) []byte {
 
 func restored(s *SBI, b []byte) error {
 	d := state.NewDecoder(b)
-	if err := s.Restore(d, 1); err != nil {
+	if err := s.Restore(d, s.StateVersion()); err != nil {
 		return err
 	}
 	return d.Done()

@@ -75,6 +75,7 @@ var names = map[uint64]extensionNames{
 		"remote_sfence_vma_asid hart_mask hart_mask_base start_addr size asid"}},
 	extHSM: {"HSM", []string{"hart_start hartid start_addr opaque", "hart_stop", "hart_get_status hartid",
 		"hart_suspend suspend_type resume_addr opaque"}},
+	extSTA:  {"STA", []string{"steal_time_set_shmem shmem_phys_lo shmem_phys_hi flags"}},
 	extSRST: {"SRST", []string{"system_reset reset_type reset_reason"}},
 	extPMU: {"PMU", []string{"num_counters", "counter_get_info counter_idx",
 		"counter_config_matching counter_idx_base counter_idx_mask config_flags event_idx event_data",

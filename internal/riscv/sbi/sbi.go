@@ -1,7 +1,7 @@
 // Package sbi is the supervisor execution environment that the VMM itself is
 // when no M-mode firmware runs: the RISC-V SBI specification 3.0 with the
 // extensions Base, TIME, IPI, RFENCE, HSM, SRST, PMU, DBCN and FWFT, and the
-// legacy calls.
+// legacy calls, and, if the platform accounts for it, STA.
 //
 // It executes nothing and knows no machine: it acts on harts and on a
 // Platform. It has no firmware counters, no PMU snapshots and no system
@@ -96,6 +96,7 @@ const (
 	extPMU             = 0x504d55
 	extDBCN            = 0x4442434e
 	extFWFT            = 0x46574654
+	extSTA             = 0x535441
 )
 
 // What Base tells.
@@ -109,6 +110,9 @@ const (
 type SBI struct {
 	harts    []*hart.Hart
 	platform Platform
+	// StealTime offers STA: Stole and Preempted are called. Set it before the
+	// first Call.
+	StealTime bool
 
 	mu  sync.Mutex
 	hsm []hartState // one a hart
@@ -151,7 +155,7 @@ func (s *SBI) Call(h *hart.Hart) Action {
 func (s *SBI) dispatch(h *hart.Hart, ext, fn uint64, a [5]uint64) ret {
 	switch ext {
 	case extBase:
-		return base(fn, a[0])
+		return s.base(fn, a[0])
 	case extTIME:
 		if fn == 0 {
 			h.SetStimecmp(a[0]) // sbi §6.1; it clears the pending interrupt as well
@@ -175,12 +179,14 @@ func (s *SBI) dispatch(h *hart.Hart, ext, fn uint64, a [5]uint64) ret {
 		return s.debugConsole(h, fn, a)
 	case extFWFT:
 		return s.firmwareFeatures(h, fn, a)
+	case extSTA:
+		return s.stealTime(h, fn, a)
 	}
 	return fail(ErrNotSupported)
 }
 
 // base serves extension Base (sbi §4).
-func base(fn, a0 uint64) ret {
+func (s *SBI) base(fn, a0 uint64) ret {
 	switch fn {
 	case 0:
 		return ok(specVersion)
@@ -189,7 +195,7 @@ func base(fn, a0 uint64) ret {
 	case 2:
 		return ok(implVersion)
 	case 3:
-		if probe(a0) {
+		if s.probe(a0) {
 			return ok(1)
 		}
 		return ok(0)
@@ -200,7 +206,10 @@ func base(fn, a0 uint64) ret {
 }
 
 // probe tells whether there is an extension.
-func probe(ext uint64) bool {
+func (s *SBI) probe(ext uint64) bool {
+	if ext == extSTA {
+		return s.StealTime
+	}
 	_, known := names[ext]
 	return known || ext <= extShutdown
 }
