@@ -116,6 +116,9 @@ func (m *Machine) sit(v *vcpu) bool {
 
 // leave notes that the vCPU has lost its processor though it could run on.
 func (m *Machine) leave(v *vcpu) {
+	if m.trace != nil {
+		m.trace.left(v)
+	}
 	v.seat.held = false
 	v.seat.left = m.clock.Now()
 	if m.sbi != nil {
@@ -128,6 +131,9 @@ func (m *Machine) leave(v *vcpu) {
 func (m *Machine) seated(v *vcpu) {
 	s := &v.seat
 	s.held, s.stalls, s.spins = true, 0, false
+	if m.trace != nil {
+		m.trace.got(v)
+	}
 	waited := s.slot.Waited()
 	if m.sbi != nil {
 		m.sbi.Stole(v.ID(), uint64(waited-s.waited))

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"doppel/internal/cpu"
+	"doppel/internal/cpu/sched"
 	"doppel/internal/riscv"
 	"doppel/internal/riscv/hart"
 	"doppel/internal/riscv/sbi"
@@ -43,6 +44,8 @@ const (
 	noteHalt            // WFI with nothing pending
 	noteWake            // the end of that
 	noteTrap            // an exception or interrupt that the hart takes
+	noteLeft            // the scheduler takes the processor away
+	noteGot             // and gives one
 	noteFailed          // the engine cannot go on
 	noteStart           // of a stopped hart, by another
 	noteReset           // of the whole machine
@@ -50,7 +53,7 @@ const (
 )
 
 func (k noteKind) String() string {
-	names := [...]string{"mmio", "call", "halt", "wake", "trap", "failed", "start", "reset", "lost"}
+	names := [...]string{"mmio", "call", "halt", "wake", "trap", "left", "got", "failed", "start", "reset", "lost"}
 	if int(k) < len(names) {
 		return names[k]
 	}
@@ -79,6 +82,9 @@ type note struct {
 	due  uint64 // when stimecmp was to be reached, in nanoseconds
 	set  uint64 // interrupts that woke the hart; lines that are lost
 	err  error
+
+	processor int // of the host
+	loss      sched.Loss
 }
 
 // trap is where a hart goes.
@@ -95,6 +101,10 @@ type traceState struct {
 	serving bool // an exit: a trap belongs to it
 	trap    trap
 	halted  time.Time // since when it waits for an interrupt; zero if it does not
+
+	placed    bool // on processor, the last time
+	processor int
+	left      time.Time // since when it waits for one; zero if it does not
 }
 
 // newTracer makes a machine's vCPUs tell their traps.

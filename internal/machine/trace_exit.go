@@ -30,11 +30,11 @@ func (t *tracer) serve(v *vcpu, exit *cpu.Exit) {
 		t.m.handle(v, exit)
 		return
 	}
-	v.trace = traceState{serving: true}
+	v.trace.serving, v.trace.trap = true, trap{}
 	start := time.Now()
 	t.m.handle(v, exit)
 	n.took = time.Since(start)
-	n.trap, v.trace = v.trace.trap, traceState{}
+	n.trap, v.trace.serving = v.trace.trap, false
 	n.mmio.Data = exit.MMIO.Data // with what was read
 	n.ret, n.action = [2]uint64(v.hart.X[10:12]), v.action
 	t.add(&n)
@@ -66,6 +66,30 @@ func (t *tracer) halt(v *vcpu, n note, exit *cpu.Exit) {
 	t.add(&n)
 }
 
+// left notes that a vCPU has lost its processor though it could run on.
+func (t *tracer) left(v *vcpu) {
+	n := t.begin(v)
+	n.kind, n.loss, n.processor = noteLeft, v.seat.slot.Lost(), v.trace.processor
+	v.trace.left = time.Now()
+	t.add(&n)
+}
+
+// got notes that a vCPU has a processor, unless it is the one that it gave up
+// by itself.
+func (t *tracer) got(v *vcpu) {
+	p := v.seat.slot.Processor()
+	if v.trace.placed && v.trace.left.IsZero() && v.trace.processor == p {
+		return
+	}
+	n := t.begin(v)
+	n.kind, n.processor = noteGot, p
+	if !v.trace.left.IsZero() {
+		n.took = time.Since(v.trace.left)
+	}
+	v.trace.placed, v.trace.processor, v.trace.left = true, p, time.Time{}
+	t.add(&n)
+}
+
 // started notes that another hart asked for one that was stopped; any
 // goroutine.
 func (t *tracer) started(id int) {
@@ -91,7 +115,7 @@ func (t *tracer) trapped(v *vcpu, what trap) {
 // reset notes a reset; the vCPUs are held.
 func (t *tracer) reset() {
 	for _, v := range t.m.vcpus {
-		v.trace = traceState{}
+		v.trace.halted = time.Time{}
 	}
 	t.add(&note{kind: noteReset, time: t.m.clock.Now()})
 }

@@ -6,11 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"doppel/internal/cpu/sched"
 	"doppel/internal/entropy"
 	"doppel/internal/riscv/asm"
 )
@@ -136,6 +138,10 @@ func TestTrace(t *testing.T) {
 			t.Errorf("header %q", lines[0])
 		}
 		want := strings.Split(strings.TrimSpace(tracedLines), "\n")
+		if !strings.Contains(lines[1], "(VMM) its turn") || !strings.Contains(lines[1], "the vCPU is put on processor ") {
+			t.Errorf("first line %q", lines[1])
+		}
+		lines = slices.DeleteFunc(lines, func(l string) bool { return strings.Contains(l, "(VMM)") })
 		for i, l := range lines[1:] {
 			if got := bareLine(t, l); i >= len(want) || got != want[i] {
 				t.Errorf("line %d:\n got %s\nwant %s", i, got, want[min(i, len(want)-1)])
@@ -215,8 +221,9 @@ func TestTraceSlow(t *testing.T) {
 				total++
 			}
 		}
-		if total != 200001 || len(lines) > traceLimit+100 || len(lines) < traceLimit {
-			t.Errorf("%d exits in %d lines, want 200001 in about %d", total, len(lines), traceLimit)
+		// One more: the vCPU gets its processor.
+		if total != 200002 || len(lines) > traceLimit+100 || len(lines) < traceLimit {
+			t.Errorf("%d exits in %d lines, want 200002 in about %d", total, len(lines), traceLimit)
 		}
 	})
 }
@@ -285,8 +292,9 @@ func TestTraceLive(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-ended
-	if n := strings.Count(b.String(), "\n"); n != 4 {
-		t.Errorf("%d lines, want 4:\n%s", n, b.String())
+	// The header, the processor, two waits and a reset.
+	if n := strings.Count(b.String(), "\n"); n != 5 {
+		t.Errorf("%d lines, want 5:\n%s", n, b.String())
 	}
 }
 
@@ -298,5 +306,29 @@ func TestTraceEngine(t *testing.T) {
 	var e *ConfigError
 	if !errors.As(err, &e) || e.Field != "Engine" {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestTraceScheduler: machines that share a processor tell when they lose it
+// and when they have it again.
+func TestTraceScheduler(t *testing.T) {
+	one := sched.New(Processors()[:1], sched.HostTime())
+	var out [2]lockedBuffer
+	for i := range out {
+		cfg := kernel(t, "1: j 1b\n")
+		cfg.Trace, cfg.Scheduler = &out[i], one
+		m, _, ended := start(t, cfg)
+		defer func() {
+			m.Close()
+			<-ended
+		}()
+	}
+	for i := range out {
+		eventually(t, "slices", func() bool {
+			text := out[i].String()
+			left := strings.Count(text, fmt.Sprintf("the vCPU leaves processor %d and waits for its turn", one.CPUs()[0]))
+			return left > 2 && strings.Contains(text, "(VMM) end of slice") &&
+				strings.Count(text, "(VMM) its turn") > 2 && strings.Count(text, "0 S        80200000") > 4
+		})
 	}
 }

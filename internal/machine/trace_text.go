@@ -21,7 +21,7 @@ func (n *note) append(b []byte) []byte {
 	case noteReset:
 		return append(b, "  *  the machine is reset\n"...)
 	case noteStart:
-		return fmt.Appendf(b, "%3d the vCPU is put on a processor: another hart has started it\n", n.cpu)
+		return fmt.Appendf(b, "%3d the vCPU may run: another hart has started it\n", n.cpu)
 	case noteLost:
 		return fmt.Appendf(b, "  *  %d exits are not listed: they came faster than they could be written\n", n.set)
 	}
@@ -53,6 +53,10 @@ func (n *note) cause() string {
 		return "wake-up"
 	case noteTrap:
 		return n.trap.cause.String()
+	case noteLeft:
+		return "(VMM) " + n.loss.String()
+	case noteGot:
+		return "(VMM) its turn"
 	}
 	return "error"
 }
@@ -70,6 +74,10 @@ func (n *note) deed() string {
 		return "pending: " + interruptNames(n.set)
 	case noteTrap:
 		return n.delivery()
+	case noteLeft:
+		return fmt.Sprintf("the vCPU leaves processor %d and waits for its turn", n.processor)
+	case noteGot:
+		return fmt.Sprintf("the vCPU is put on processor %d", n.processor)
 	}
 	return fmt.Sprint(n.err)
 }
