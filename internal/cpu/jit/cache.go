@@ -35,6 +35,7 @@ type cache struct {
 	pages  map[pageKey]*codePage
 	blocks []*block    // by number
 	sites  int         // that regions have
+	full   bool        // of sites
 	active []*codePage // of the current generation, apart from
 	quiet  []*codePage
 	seen   uint64 // changes of watched pages
@@ -228,7 +229,7 @@ func (c *cache) init(mem *platform.CodeMemory, in *interp.VCPU, priv *hart.Priv)
 
 func (c *cache) forget() {
 	c.end = (len(routines.Bytes) + 63) &^ 63
-	c.sites = 0
+	c.sites, c.full = 0, false
 	for _, p := range c.pages {
 		p.region.UnwatchPage(p.off)
 	}

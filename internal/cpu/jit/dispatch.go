@@ -123,6 +123,9 @@ func (v *VCPU) native(b *block) (end bool) {
 				return false
 			}
 			code = uintptr(v.resume)
+			if again := v.warm(); again != 0 {
+				code = again
+			}
 			continue
 		}
 		if h.Attention.Load() != 0 {
@@ -230,7 +233,7 @@ func (v *VCPU) blockAt(gpa memory.GPA, host unsafe.Pointer) *block {
 	b := &block{Block: src, start: uint16(gpa & pageMask), count: int64(len(src.Insts)), across: across}
 	lower.Block(int32(b.start), src.Insts, &v.block)
 	made := v.emit.Emit(&v.block, v.code.end, len(v.code.blocks))
-	if v.code.end+len(made.Bytes) > len(v.code.mem.Bytes) || len(v.code.blocks)+1 >= abi.MaxBlocks ||
+	if v.code.full || v.code.end+len(made.Bytes) > len(v.code.mem.Bytes) || len(v.code.blocks)+1 >= abi.MaxBlocks ||
 		p != nil && len(p.list) == maxPageBlocks {
 		// Full: begin anew. No code is running.
 		v.code.trace.evicted(&v.code)

@@ -20,6 +20,9 @@ const (
 	// regionSamples is how many slices end in a block before the loop around it is made a region.
 	regionSamples = 4
 
+	// warmSlices, for each of these, is how many slices end in a region before it is made again.
+	warmSlices = 32
+
 	maxRegionBlocks = 96
 	maxRegionInsts  = 800
 )
@@ -35,6 +38,14 @@ type region struct {
 	// Of a region in several pages:
 	pages   map[int32]*codePage // by number from the header's
 	context int                 // where its code has the context in which they are so
+
+	// To make it again, knowing where its time goes:
+	source   *ir.Region        // as it was lowered; nil if it has been made again
+	heat     map[int32]int     // slices that ended before a block
+	heated   int               // all of them
+	entries  map[int32]uintptr // where it goes on then
+	sites    int               // the first of its sites
+	ownSites int               // how many it has
 }
 
 // sample counts that a slice has ended before pc, where there is a block.
@@ -128,21 +139,64 @@ func (v *VCPU) promote(b *block, va uint64) bool {
 		pages[off>>12] = g.pages[off>>12]
 	}
 	if len(pages) == 1 {
-		return v.install(header, r, va)
+		return v.install(header, r, nil, va)
 	}
 	if !v.inPlace(pages, va) {
 		return false
 	}
 	r.Context = int32(v.in.FetchContext())
-	if !v.install(header, r, va) {
+	if !v.install(header, r, pages, va) {
 		return false
 	}
-	header.region.pages = pages
 	for _, p := range pages {
 		p.regions = append(p.regions, header.region)
 	}
 	v.relyOn(pages, va)
 	return true
+}
+
+// warm counts that a slice has ended in a region. After some of them it is made
+// again, and warm returns where its code goes on.
+func (v *VCPU) warm() uintptr {
+	r := v.code.blocks[v.id>>8].inside
+	if r.source == nil || r.blocks == 0 {
+		return 0
+	}
+	at := int32(v.pc - v.page)
+	r.heat[at]++
+	if r.heated++; r.heated < warmSlices*v.samples {
+		return 0
+	}
+	start := time.Now()
+	defer func() { v.stats.Compile += time.Since(start) }()
+	src := r.source
+	for i := range src.Blocks {
+		b := &src.Blocks[i]
+		b.Weight = 1 + 256*r.heat[b.Start]/len(b.Offsets)
+	}
+	if r.pages != nil {
+		src.Context = v.code.context(r.context)
+	}
+	if !v.install(r.header, src, r.pages, v.page) {
+		r.source = nil
+		return 0
+	}
+	return r.entries[at]
+}
+
+// roam finds the accesses of a region that is made again which missed their
+// site often.
+func (v *VCPU) roam(own *region, r *ir.Region) {
+	for i := range r.Blocks {
+		b := &r.Blocks[i]
+		passes := (own.heat[b.Start] + 1) * int(v.slice) / len(b.Offsets)
+		for j := range b.Insts {
+			in := &b.Insts[j]
+			if in.Span != 0 && int(v.sites.table[own.sites+int(in.Site)].state>>1) > passes/16 {
+				in.Flags |= ir.Roams
+			}
+		}
+	}
 }
 
 // inPlace tells whether pages are where a region has them, whose header's is at
@@ -177,7 +231,7 @@ func (v *VCPU) rebind(r *region, va uint64) bool {
 
 // install makes the code of a region and has its header's code, in the page
 // at va, lead there.
-func (v *VCPU) install(header *block, r *ir.Region, va uint64) bool {
+func (v *VCPU) install(header *block, r *ir.Region, pages map[int32]*codePage, va uint64) bool {
 	c := &v.code
 	p := header.page
 	room := func(n int) bool { return c.end+n+64 <= len(c.mem.Bytes) }
@@ -196,31 +250,50 @@ func (v *VCPU) install(header *block, r *ir.Region, va uint64) bool {
 	rec := c.trace.dump.Begin("region", c.trace.hart, pc, header.GPA())
 	defer rec.End()
 	rec.Pass("lowering", r)
+	own := header.region
+	again := r == own.source
+	if again {
+		own.source = nil
+	} else {
+		own.source, own.heat, own.heated = r.Clone(), map[int32]int{}, 0
+	}
 	for _, pass := range opt.Passes {
 		pass.Run(r)
 		rec.Pass(pass.Name, r)
 	}
-	if c.sites+r.Sites > maxSites {
-		return false
+	if again {
+		v.roam(own, r)
+		rec.Pass("roam", r)
 	}
-	made := emitRegion(v.emit, r, layout.SiteTable+int32(c.sites)*siteBytes, c.end, len(c.blocks))
-	if !room(len(made.Bytes)) {
-		return false
-	}
-	for i := range r.Blocks {
-		for _, in := range r.Blocks[i].Insts {
-			if in.Span != 0 {
-				v.sites.table[c.sites+int(in.Site)].full = uint32(pageMask + 1 - int(in.Span) + 1)
-			}
+	// Nothing goes on in the code that the header has led to: its sites can be
+	// used again.
+	sites := own.sites
+	if r.Sites > own.ownSites {
+		if sites = c.sites; sites+r.Sites > maxSites {
+			own.source = nil
+			c.full = true
+			return false
 		}
 	}
-	c.sites += r.Sites
-	own := header.region
+	made := emitRegion(v.emit, r, layout.SiteTable+int32(sites)*siteBytes, c.end, len(c.blocks))
+	if !room(len(made.Bytes)) {
+		own.source = nil
+		return false
+	}
+	if r.Sites > own.ownSites {
+		own.sites, own.ownSites = sites, r.Sites
+		c.sites += r.Sites
+	}
+	v.sites.fresh(sites, r)
 	own.blocks = len(r.Blocks)
 	first := &block{Block: header.Block, start: header.start, page: p, inside: own}
 	code := c.add(first, made)
 	own.exits = append(own.exits, first)
-	own.pages, own.context = nil, int(code-c.mem.Exec)+made.Context
+	own.pages, own.context = pages, int(code-c.mem.Exec)+made.Context
+	own.entries = map[int32]uintptr{}
+	for off, n := range made.Entries {
+		own.entries[off] = code + uintptr(n)
+	}
 	// A number serves 256 links.
 	for n := 256; n < len(first.links); n += 256 {
 		c.blocks = append(c.blocks, &block{Block: header.Block, start: header.start, page: p, inside: own,

@@ -6,12 +6,14 @@ import (
 	"unsafe"
 
 	"doppel/internal/cpu/interp"
+	"doppel/internal/cpu/jit/ir"
 )
 
 // site is described in the back end that has them.
 type site struct {
 	tag, limit, addend uint64
-	full, logged       uint32
+	full               uint32
+	state              uint32 // bit 0: it is in a log; the rest counts misses
 }
 
 const maxSites = 1 << 14
@@ -48,12 +50,29 @@ func (v *VCPU) forget(l *siteLog) {
 	first := int64(layout.SiteTable)
 	for _, at := range l.at[:l.n] {
 		s := &v.sites.table[(int64(at)-first)/siteBytes]
-		s.limit, s.logged = 0, 0
+		s.limit = 0
+		s.state &^= 1
 	}
 	l.n = 0
 }
 
 const siteBytes = 32
+
+// fresh makes sites void and has them checked for new spans.
+func (s *sites) fresh(first int, r *ir.Region) {
+	for i := range r.Sites {
+		x := &s.table[first+i]
+		x.limit = 0
+		x.state &= 1
+	}
+	for i := range r.Blocks {
+		for _, in := range r.Blocks[i].Insts {
+			if in.Span != 0 {
+				s.table[first+int(in.Site)].full = uint32(pageMask + 1 - int(in.Span) + 1)
+			}
+		}
+	}
+}
 
 // freshSites makes the sites void whose translations the interpreter has
 // forgotten.

@@ -21,7 +21,8 @@ type regionState struct {
 	cur   *ir.RegionBlock
 	sites int32 // where its sites are, in bytes from R15
 
-	context int // see abi.Code
+	context int           // see abi.Code
+	entries map[int32]int // see abi.Code
 
 	fhome   [32]Reg
 	changed []moved // hosts that hold other guest registers than blocks have there
@@ -89,7 +90,7 @@ func RegionOp(in *ir.Inst) bool {
 func (e *Emitter) Region(r *ir.Region, sites int32, at, id int) abi.Code {
 	e.buf, e.slows, e.sides, e.colds, e.links = e.buf[:0], e.slows[:0], e.sides[:0], e.colds[:0], e.links[:0]
 	e.at, e.id, e.blk = at, int32(id)<<8, nil
-	s := &regionState{ir: r, sites: sites}
+	s := &regionState{ir: r, sites: sites, entries: map[int32]int{}}
 	e.region = s
 	defer func() { e.region, e.home = nil, mappedHomes }()
 	e.allocate()
@@ -116,11 +117,12 @@ func (e *Emitter) Region(r *ir.Region, sites int32, at, id int) abi.Code {
 		e.aluRI(aluAdd, true, budget, int32(len(b.Offsets)))
 		e.leaPage(RAX, b.Start)
 		s.saves = append(s.saves, e.call())
+		s.entries[b.Start] = e.pos()
 		s.loads = append(s.loads, e.call())
 		e.patch(e.jmp(), s.labels[i])
 	}
 	e.transfers()
-	return abi.Code{Bytes: e.buf, Links: e.links, Context: s.context}
+	return abi.Code{Bytes: e.buf, Links: e.links, Context: s.context, Entries: s.entries}
 }
 
 // call leaves the displacement to patch.
@@ -140,6 +142,9 @@ func (e *Emitter) allocate() {
 		weight := 1
 		for range min(b.Depth, 6) - 1 {
 			weight *= 8
+		}
+		if b.Weight != 0 {
+			weight = b.Weight
 		}
 		for j := range b.Insts {
 			in := &b.Insts[j]
@@ -264,6 +269,7 @@ func (e *Emitter) transfers() {
 		}
 	}
 	e.storeFloat()
+	e.movMI(false, at(state, e.l.ID), e.id)
 	e.leave(e.r.pause)
 	e.here(s.loads...)
 	for r, h := range e.home {

@@ -12,14 +12,17 @@ const (
 	siteTag = iota * 8
 	siteLimit
 	siteAddend
-	siteFull // 32 bits, and 32 that say that the site is in a log
+	siteFull // 32 bits, and 32 of which the lowest says that the site is in a log and the others count misses
 	siteSize
 )
+
+// walkLines is how much of a page is fetched ahead, in lines of the cache.
+const walkLines = 32
 
 // siteCheck is the code out of line of a check that fails.
 type siteCheck struct {
 	in   *ir.Inst
-	from int
+	from []int
 	back int // where the access goes on, with its addend in RDX
 	base Reg
 	cur  *ir.RegionBlock
@@ -49,6 +52,8 @@ func (e *Emitter) access(in *ir.Inst) mem {
 		e.get(RAX, in.A)
 	}
 	switch {
+	case in.Span != 0 && in.Flags&ir.Roams != 0:
+		s.checks = append(s.checks, siteCheck{in, e.probe(in, base), e.pos(), base, s.cur})
 	case in.Span != 0:
 		if in.Low != 0 {
 			e.lea(RCX, at(base, in.Low))
@@ -59,7 +64,7 @@ func (e *Emitter) access(in *ir.Inst) mem {
 		e.aluRM(aluCmp, true, RCX, e.site(in, siteLimit))
 		miss := e.jcc(ccAE)
 		e.movRM(RDX, e.site(in, siteAddend))
-		s.checks = append(s.checks, siteCheck{in, miss, e.pos(), base, s.cur})
+		s.checks = append(s.checks, siteCheck{in, []int{miss}, e.pos(), base, s.cur})
 	case s.held != in.Site:
 		e.movRM(RDX, e.site(in, siteAddend))
 	}
@@ -69,7 +74,7 @@ func (e *Emitter) access(in *ir.Inst) mem {
 
 // missed has the site filled and goes on, or leaves the region.
 func (e *Emitter) missed(c *siteCheck) {
-	e.here(c.from)
+	e.here(c.from...)
 	if c.base != RAX || c.in.Low != 0 {
 		e.lea(RAX, at(c.base, c.in.Low))
 	}
@@ -107,6 +112,7 @@ func (e *Emitter) regionLoad(in *ir.Inst) {
 func fillRoutine(a *asm, l *Layout, tlb int32) {
 	entry := func(off int32) mem { return mem{state, RCX, 0, tlb + off} }
 	a.byte(0x53, 0x56) // push rbx, rsi
+	a.aluMI(aluAdd, false, at(RDX, siteFull+4), 2)
 	a.mov32RR(RCX, RAX)
 	a.aluRI(aluAnd, false, RCX, 0xfff)
 	a.aluRM(aluCmp, false, RCX, at(RDX, siteFull))
@@ -121,6 +127,7 @@ func fillRoutine(a *asm, l *Layout, tlb int32) {
 	a.aluRM(aluCmp, true, RSI, entry(0))
 	miss := a.jcc(ccNE)
 	a.movRM(RSI, entry(8))
+	a.walk(l, tlb)
 	// The log is that of the context's kind; there is none for unusual ones.
 	a.mov32RM(RCX, at(state, l.DataContext))
 	a.aluRI(aluAnd, false, RCX, 7<<3)
@@ -135,9 +142,10 @@ func fillRoutine(a *asm, l *Layout, tlb int32) {
 	a.movMR(at(RDX, siteLimit), RBX) // 0 if unusual
 	a.rr(wide(0x85), RCX, RCX)
 	void := a.jcc(ccE)
-	a.aluMI(aluCmp, false, at(RDX, siteFull+4), 0)
+	a.rm(op{code: 0xf6}, 0, at(RDX, siteFull+4)) // test byte
+	a.byte(1)
 	logged := a.jcc(ccNE)
-	a.movMI(false, at(RDX, siteFull+4), 1)
+	a.aluMI(aluOr, false, at(RDX, siteFull+4), 1)
 	// The log is a count and offsets from R15.
 	a.aluRR(aluAdd, true, RCX, state)
 	a.mov32RM(RBX, at(RCX, 0))
@@ -152,4 +160,65 @@ func fillRoutine(a *asm, l *Layout, tlb int32) {
 	a.rr(wide(0x85), RSP, RSP) // not zero
 	a.here(end)
 	a.byte(0x5e, 0x5b, 0xc3) // pop rsi, rbx; ret
+}
+
+// walk is a part of fillRoutine: if the site goes from the start of one page to
+// the next, the one after that is fetched into the host's caches. A guest's
+// pages need not be neighbours in the host's memory, which is why the host does
+// not see by itself where this leads. It uses RCX.
+func (a *asm) walk(l *Layout, tlb int32) {
+	entry := func(off int32) mem { return mem{state, RCX, 0, tlb + off} }
+	a.mov32RR(RCX, RAX)
+	a.aluRI(aluAnd, false, RCX, 0xfff)
+	a.aluRI(aluCmp, false, RCX, 64)
+	inside := a.jcc(ccAE)
+	a.lea(RCX, at(RBX, -4096))
+	a.aluRM(aluCmp, true, RCX, at(RDX, siteTag))
+	elsewhere := a.jcc(ccNE)
+	a.lea(RCX, at(RBX, 4096))
+	a.shiftRI(shr, true, RCX, 8)
+	a.aluRI(aluAnd, false, RCX, (l.TLBEntries-1)<<4)
+	a.aluRI(aluAdd, true, RBX, 4096)
+	a.aluRM(aluOr, true, RBX, at(state, l.DataContext))
+	a.aluRM(aluCmp, true, RBX, entry(0))
+	unknown := a.jcc(ccNE)
+	a.movRM(RCX, entry(8))
+	a.aluRR(aluCmp, true, RCX, RSI)
+	neighbour := a.jcc(ccE)
+	a.aluRI(aluAnd, true, RBX, -4096)
+	a.aluRR(aluAdd, true, RCX, RBX)
+	for i := range int32(walkLines) {
+		a.rm(op{code: 0x0f18}, 1, at(RCX, 64*i)) // prefetcht0
+	}
+	a.here(unknown, neighbour)
+	a.movRR(RBX, RAX)
+	a.aluRI(aluAnd, true, RBX, -4096)
+	a.here(inside, elsewhere)
+}
+
+// probe is the check of an access that roams: through the TLB, and not by what
+// the site had last. It gives the addend in RDX, and uses RCX.
+func (e *Emitter) probe(in *ir.Inst, base Reg) (miss []int) {
+	tlb := e.l.Loads
+	if in.Flags&ir.Stores != 0 {
+		tlb = e.l.Stores
+	}
+	entry := func(off int32) mem { return mem{state, RCX, 0, tlb + off} }
+	e.lea(RCX, at(base, in.Low))
+	if in.Span > 1 {
+		e.mov32RR(RDX, RCX)
+		e.aluRI(aluAnd, false, RDX, 0xfff)
+		e.aluRI(aluCmp, false, RDX, 4096-int32(in.Span))
+		miss = append(miss, e.jcc(ccA))
+	}
+	e.movRR(RDX, RCX)
+	e.shiftRI(shr, false, RCX, 8)
+	e.aluRI(aluAnd, false, RCX, (e.l.TLBEntries-1)<<4)
+	e.aluRI(aluAnd, true, RDX, -4096)
+	e.aluRM(aluOr, true, RDX, at(state, e.l.DataContext))
+	e.aluRM(aluCmp, true, RDX, entry(0))
+	miss = append(miss, e.jcc(ccNE))
+	e.movRM(RDX, entry(8))
+	e.movMR(e.site(in, siteAddend), RDX) // for those that share the check
+	return miss
 }

@@ -205,11 +205,12 @@ const (
 	Undone   // FLt, FLe: the next Inst, an FCSRWrite that has Undone too, takes back what flags this raises
 	Stores   // an access whose Site is one for stores
 	Loose    // with Word: the upper half of the result may be anything
+	Roams    // an access with a Site that is seldom in the page where it was last
 )
 
 func (f Flags) String() string {
 	s := ""
-	for i, n := range []string{"i", "w", "s", "t", "u", "st", "l"} {
+	for i, n := range []string{"i", "w", "s", "t", "u", "st", "l", "r"} {
 		if f>>i&1 != 0 {
 			s += n
 		}

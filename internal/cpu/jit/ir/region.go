@@ -2,6 +2,7 @@ package ir
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -22,11 +23,22 @@ type Region struct {
 type RegionBlock struct {
 	Start   int32   // offset in the page
 	Depth   int     // of loops around it in the region, from 1
+	Weight  int     // how often it is executed, beside others of the region, if that has been seen, or 0
 	Offsets []int32 // of its guest instructions, by Inst.Index
 	Insts   []Inst
 	// Returns are where a JumpReg at the end is likely to lead: offsets of
 	// Blocks.
 	Returns []int32
+}
+
+// Clone returns a copy whose Insts are its own.
+func (r *Region) Clone() *Region {
+	c := *r
+	c.Blocks = slices.Clone(r.Blocks)
+	for i := range c.Blocks {
+		c.Blocks[i].Insts = slices.Clone(c.Blocks[i].Insts)
+	}
+	return &c
 }
 
 // Find returns the index of the block at an offset, or -1.
@@ -44,7 +56,7 @@ func (r *Region) String() string {
 	fmt.Fprintf(&sb, "region of %d blocks, %d sites\n", len(r.Blocks), r.Sites)
 	for i := range r.Blocks {
 		b := &r.Blocks[i]
-		fmt.Fprintf(&sb, "block at %#x, depth %d, %d instructions\n", b.Start, b.Depth, len(b.Offsets))
+		fmt.Fprintf(&sb, "block at %#x, depth %d, weight %d, %d instructions\n", b.Start, b.Depth, b.Weight, len(b.Offsets))
 		for _, in := range b.Insts {
 			fmt.Fprintln(&sb, in)
 		}
