@@ -50,8 +50,8 @@ type network struct {
 	user   *netuser.Network // nil without an uplink
 }
 
-func (c *Network) validate() error {
-	bad := func(field string, value any, why string) error {
+func (c *Network) validate() *ConfigError {
+	bad := func(field string, value any, why string) *ConfigError {
 		return &ConfigError{Field: field, Value: fmt.Sprint(value), Reason: why}
 	}
 	switch {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"net"
+	"net/netip"
 	"strconv"
 	"strings"
 
@@ -244,4 +245,47 @@ func (n NIC) String() string {
 	add(n.Rate != 0, "rate=%d", n.Rate)
 	add(n.Capture != "", "capture=%s", n.Capture)
 	return s
+}
+
+// ParseNetwork reads NAME, and options after commas: uplink=user or none,
+// subnet=10.0.3.0/24, uplink-vlan=10, capture=FILE.
+func ParseNetwork(s string) (Network, error) {
+	bad := func(reason string) (Network, error) {
+		return Network{}, &ConfigError{Field: "Switch", Value: s, Reason: reason}
+	}
+	name, rest, more := strings.Cut(s, ",")
+	n := Network{Name: name}
+	for more {
+		var option string
+		option, rest, more = strings.Cut(rest, ",")
+		key, value, _ := strings.Cut(option, "=")
+		if err := n.Set(key, value); err != nil {
+			return bad(err.Error())
+		}
+	}
+	if err := n.validate(); err != nil {
+		return bad(err.Reason)
+	}
+	return n, nil
+}
+
+// Set sets an option that ParseNetwork knows.
+func (n *Network) Set(key, value string) (err error) {
+	switch key {
+	case "uplink":
+		n.Uplink = value
+	case "subnet":
+		if n.Subnet, err = netip.ParsePrefix(value); err != nil {
+			err = fmt.Errorf("%q is no network; want one such as 10.0.3.0/24", value)
+		}
+	case "uplink-vlan":
+		n.UplinkVLAN, err = parseVLAN(value)
+	case "capture":
+		if n.Capture = value; value == "" {
+			err = fmt.Errorf("capture names no file")
+		}
+	default:
+		err = fmt.Errorf("unknown option %q; want uplink, subnet, uplink-vlan or capture", key)
+	}
+	return err
 }

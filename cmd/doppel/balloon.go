@@ -89,26 +89,26 @@ func printMemory(sb *strings.Builder, m *control.Memory) {
 	}
 }
 
-// host makes the host that the machine runs on. It tells on the terminal why a
-// machine stands still, or goes on.
-func (f *runFlags) host(cmd *cobra.Command) (*doppel.Host, error) {
+// hostConfig is what the machines share of the host. It tells on the terminal
+// why a machine stands still, or goes on.
+func (f *runFlags) hostConfig(stderr io.Writer) (doppel.HostConfig, error) {
 	cfg := doppel.HostConfig{
 		MemoryPolicy: f.memoryPolicy,
 		MemoryPaused: func(m *doppel.Machine, reason string) {
 			if reason == "" {
 				reason = "there is memory again"
 			}
-			fmt.Fprintf(cmd.ErrOrStderr(), "\r\ndoppel: %s is %s: %s\r\n", m.Name(), m.Status(), reason)
+			fmt.Fprintf(stderr, "\r\ndoppel: %s is %s: %s\r\n", m.Name(), m.Status(), reason)
 		},
 	}
 	if f.memoryLimit != "" {
 		var err error
 		if cfg.MemoryLimit, err = doppel.ParseSize(f.memoryLimit); err != nil {
-			return nil, usageError{fmt.Errorf("--memory-limit: %w", err)}
+			return cfg, usageError{fmt.Errorf("--memory-limit: %w", err)}
 		}
 		if cfg.MemoryLimit == 0 {
-			return nil, usageError{errors.New("--memory-limit 0: want a size such as 4G, or leave the flag out for what the host has")}
+			return cfg, usageError{errors.New("--memory-limit 0: want a size such as 4G, or leave the flag out for what the host has")}
 		}
 	}
-	return doppel.NewHost(cfg)
+	return cfg, nil
 }

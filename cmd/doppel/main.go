@@ -63,6 +63,10 @@ func flagOf(field string) string {
 	switch field {
 	case "JITDump":
 		return "--jit-dump"
+	case "NICs":
+		return "--net"
+	case "Network", "Uplink", "Subnet", "UplinkVLAN", "Capture":
+		return "--switch"
 	case "PerfMap":
 		return "--perf-map"
 	case "MemoryLimit":

@@ -7,16 +7,17 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
+	"unicode"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"doppel"
-	"doppel/internal/backend/terminal"
 	"doppel/internal/image"
 	"doppel/internal/image/store"
-	"doppel/internal/manage/control"
 )
 
 type runFlags struct {
@@ -26,9 +27,10 @@ type runFlags struct {
 	cpus                             int
 	weight                           int
 	cap, affinity                    string
-	disks, publish                   []string
+	disks, publish, nets, switches   []string
+	count                            int
 	ephemeral                        bool
-	net, engine, console             string
+	engine, console                  string
 	seed                             uint64
 	jitDump, name, control, trace    string
 	stats                            bool
@@ -43,6 +45,11 @@ func runCommand() *cobra.Command {
 		Long: `Run a machine: an image of the store, a kernel of your own, or, with neither,
 the small guest inside this program. An image debian:SUITE that is not in the
 store is built first; any other is made by doppel image.
+
+With --count N, N machines run, called NAME-1 and so on, on one switch, on which
+they have addresses of their own, find each other by name, and reach the world.
+Each line that one prints begins with its name; Ctrl-A n changes to which of
+them you type. {name} in a file's name stands for the machine's.
 
 The console is this terminal. Keys: Ctrl-A x quits, Ctrl-A h lists the keys.
 Without a terminal, standard input and output are the console as they are, so
@@ -62,6 +69,8 @@ to the test finisher is passed on.`,
   doppel run debian:trixie --publish 8080:80 --ephemeral
   doppel run --kernel vmlinuz --initrd initrd.gz --append "console=ttyS0"
   doppel run --firmware fw_dynamic.bin --kernel u-boot.bin --disk disk.raw,ephemeral
+  doppel run debian:trixie --count 3 --ephemeral
+  doppel run --net switch=lan0,vlan=10,rate=10M --switch lan0,capture=lan0.pcapng
   echo poweroff | doppel run`,
 		Args: arguments(0, 1, "one image at most"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -72,7 +81,12 @@ to the test finisher is passed on.`,
 			return run(cmd, f, name)
 		},
 	}
-	fl := cmd.Flags()
+	f.register(cmd.Flags())
+	return cmd
+}
+
+// register defines the flags; each is a key of a machine in doppel.yaml, too.
+func (f *runFlags) register(fl *pflag.FlagSet) {
 	fl.StringVar(&f.kernel, "kernel", "", "kernel `FILE`")
 	fl.StringVar(&f.initrd, "initrd", "", "initial RAM disk `FILE`")
 	fl.StringVar(&f.append, "append", "", "kernel command `LINE`; for an image, added to its own")
@@ -87,7 +101,9 @@ to the test finisher is passed on.`,
 	fl.StringVar(&f.affinity, "cpu-affinity", "", "run on these processors of the host only: `LIST`, such as 0,2-3")
 	fl.StringArrayVar(&f.disks, "disk", nil, "raw disk image `FILE[,ro][,ephemeral]`; may be repeated")
 	fl.BoolVar(&f.ephemeral, "ephemeral", false, "leave the image's own disk untouched: writes end with the machine")
-	fl.StringVar(&f.net, "net", "user", "network: `user|none`")
+	fl.StringArrayVar(&f.nets, "net", nil, "network card: `user|none|switch=NAME[,OPTION...]`; may be repeated; see docs/NETWORKING.md (default: user, or with --count one switch)")
+	fl.StringArrayVar(&f.switches, "switch", nil, "switch between the machines: `NAME[,uplink=none][,subnet=A.B.C.0/24][,uplink-vlan=N][,capture=FILE]`; may be repeated (default: as --net names them)")
+	fl.IntVar(&f.count, "count", 1, "run `N` machines")
 	fl.StringArrayVar(&f.publish, "publish", nil, "forward a host port: `[ADDR:]HOST:GUEST[/udp]`; may be repeated")
 	fl.StringVar(&f.engine, "engine", "auto", "processor: `auto|interp|jit|jit,check`; the last compares translator and interpreter")
 	fl.StringVar(&f.jitDump, "jit-dump", "", "write all that the translator makes to `FILE`: guest code, IR by pass, host code")
@@ -98,86 +114,88 @@ to the test finisher is passed on.`,
 	fl.StringVar(&f.control, "control", "", "`SOCKET` for doppel stats, or none (default: in $XDG_RUNTIME_DIR/doppel)")
 	fl.StringVar(&f.console, "console", "stdio", "console: `stdio|pty|unix:PATH|none`")
 	fl.Uint64Var(&f.seed, "seed", 0, "make the guest's random numbers repeatable with seed `N`")
-	return cmd
 }
 
-func run(cmd *cobra.Command, f runFlags, name string) error {
+func run(cmd *cobra.Command, f runFlags, image string) error {
 	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
-	cfg, err := f.config(cmd)
+	if f.count < 1 || f.count > maxCount {
+		return usageError{fmt.Errorf("--count %d: want 1 to %d", f.count, maxCount)}
+	}
+	if f.count > 1 && image != "" && !f.ephemeral {
+		return usageError{fmt.Errorf("--count %d: %d machines cannot write to the disk of one image; add --ephemeral", f.count, f.count)}
+	}
+	g := &group{stderr: cmd.ErrOrStderr()}
+	hc, err := f.hostConfig(g.stderr)
 	if err != nil {
 		return err
 	}
-	if name != "" {
-		release, err := f.addImage(ctx, &cfg, name)
-		if err != nil {
+	for i := range f.count {
+		m := &member{name: f.machineName(image), image: image}
+		if f.count > 1 {
+			m.name = fmt.Sprintf("%s-%d", m.name, i+1)
+		}
+		m.flags = f.fill(m.name)
+		if m.cfg, err = m.flags.config(cmd.Flags()); err != nil {
 			return err
 		}
-		defer release()
-	}
-	ctx, quit := context.WithCancel(ctx)
-	defer quit()
-	var last control.Stats
-	defer func() { // when the terminal is itself again
-		if last.CPUs != nil {
-			printStats(cmd.ErrOrStderr(), &last)
+		m.cfg.Name = m.name
+		if hc.Networks, err = f.networks(hc.Networks, m.cfg.NICs); err != nil {
+			return err
 		}
-	}()
-	console, err := terminal.Open(f.console, terminal.Options{Quit: quit})
-	if err != nil {
-		return usageError{err}
+		g.members = append(g.members, m)
 	}
-	defer console.Close()
-	cfg.Console = console
-	trace, closeTrace, err := openTrace(f.trace, cmd.ErrOrStderr())
-	if err != nil {
-		return err
-	}
-	defer closeTrace()
-	cfg.Trace = trace
-	host, err := f.host(cmd)
-	if err != nil {
-		return err
-	}
-	defer host.Close()
-	m, err := host.New(cfg)
-	if err != nil {
-		return err
-	}
-	if why := m.Fallback(); why != nil {
-		fmt.Fprintf(cmd.ErrOrStderr(), "doppel: the interpreter runs this guest, several times slower: %v\r\n", why)
-	}
-	closeControl, err := serveControl(f.control, f.machineName(name), f.engine, m, cmd.ErrOrStderr())
-	if err != nil {
-		return errors.Join(err, m.Close())
-	}
-	defer closeControl()
-	result, err := m.Run(ctx)
-	if f.stats {
-		last = figures(m, f.machineName(name), f.engine)
-	}
-	if ctx.Err() != nil { // the user quit, or a signal asked for it
-		err = withoutCanceled(err)
-	}
-	if err := errors.Join(err, m.Close()); err != nil {
-		return err
-	}
-	return passOn(result.Code)
+	return runGroup(ctx, g, hc, func() {})
 }
+
+// maxCount bounds --count: more does not fit on a network.
+const maxCount = 200
 
 // machineName is what doppel stats calls the machine.
 func (f *runFlags) machineName(image string) string {
+	name := "guest"
 	switch {
 	case f.name != "":
 		return f.name
 	case image != "":
-		return image
+		name = image
 	case f.kernel != "":
-		return filepath.Base(f.kernel)
+		name = filepath.Base(f.kernel)
 	case f.firmware != "":
-		return filepath.Base(f.firmware)
+		name = filepath.Base(f.firmware)
 	}
-	return "guest"
+	return visible(name)
+}
+
+// visible makes a name of a machine from one of a file.
+func visible(s string) string {
+	s = strings.ToValidUTF8(s, "?")
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsGraphic(r) || unicode.IsSpace(r) || r == ',' || r == '"' {
+			return '_'
+		}
+		return r
+	}, s[:min(len(s), 100)])
+}
+
+// networks adds to a list of switches those that --switch describes, and those
+// that cards name.
+func (f *runFlags) networks(all []doppel.Network, nics []doppel.NIC) ([]doppel.Network, error) {
+	if len(all) == 0 {
+		for _, s := range f.switches {
+			n, err := doppel.ParseNetwork(s)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, n)
+		}
+	}
+	for _, n := range nics {
+		if n.Switch != "" && !slices.ContainsFunc(all, func(o doppel.Network) bool { return o.Name == n.Switch }) {
+			all = append(all, doppel.Network{Name: n.Switch})
+		}
+	}
+	return all, nil
 }
 
 // withoutCanceled leaves what else is in err.
@@ -205,10 +223,10 @@ func passOn(code int) error {
 	return guestStatus(code)
 }
 
-func (f *runFlags) config(cmd *cobra.Command) (doppel.Config, error) {
+func (f *runFlags) config(fl *pflag.FlagSet) (doppel.Config, error) {
 	cfg := doppel.Config{
 		Kernel: f.kernel, Initrd: f.initrd, Append: f.append, Firmware: f.firmware,
-		CPUs: f.cpus, Net: f.net, Engine: f.engine, JITDump: f.jitDump, PerfMap: f.perfMap, Balloon: f.balloon,
+		CPUs: f.cpus, Engine: f.engine, JITDump: f.jitDump, PerfMap: f.perfMap, Balloon: f.balloon,
 	}
 	var err error
 	if cfg.Memory, err = doppel.ParseSize(f.memory); err != nil {
@@ -231,6 +249,23 @@ func (f *runFlags) config(cmd *cobra.Command) (doppel.Config, error) {
 		}
 		cfg.Disks = append(cfg.Disks, d)
 	}
+	nets := f.nets
+	if len(nets) == 0 {
+		nets = []string{"user"}
+		if f.count > 1 {
+			nets[0] = "switch=lan0"
+		}
+	}
+	for _, s := range nets {
+		if s == "none" && len(nets) == 1 {
+			break
+		}
+		n, err := doppel.ParseNIC(s)
+		if err != nil {
+			return cfg, err
+		}
+		cfg.NICs = append(cfg.NICs, n)
+	}
 	for _, s := range f.publish {
 		p, err := doppel.ParsePublish(s)
 		if err != nil {
@@ -238,10 +273,10 @@ func (f *runFlags) config(cmd *cobra.Command) (doppel.Config, error) {
 		}
 		cfg.Publish = append(cfg.Publish, p)
 	}
-	if cmd.Flags().Changed("jit-dump") && f.jitDump == "" {
+	if fl.Changed("jit-dump") && f.jitDump == "" {
 		return cfg, usageError{errors.New("--jit-dump: no file is named")}
 	}
-	if cmd.Flags().Changed("seed") {
+	if fl.Changed("seed") {
 		cfg.Seed = &f.seed
 	}
 	return cfg, nil

@@ -192,23 +192,20 @@ func figures(m *doppel.Machine, name, engine string) control.Stats {
 	return s
 }
 
-// serveControl lets doppel stats ask the machine. The default place must not
+// serveControl lets doppel stats ask the process's n-th machine. The default place must not
 // keep a machine from running.
-func serveControl(path, name, engine string, m *doppel.Machine, warn io.Writer) (closeSocket func(), err error) {
+func serveControl(path string, n int, m control.Machine, warn io.Writer) (closeSocket func(), err error) {
 	none := func() {}
 	if path == "none" {
 		return none, nil
 	}
 	chosen := path != ""
 	if !chosen {
-		path, err = control.Path()
+		path, err = control.Path(n)
 	}
 	var s *control.Server
 	if err == nil {
-		s, err = control.Serve(path, control.Machine{
-			Stats:      func() control.Stats { return figures(m, name, engine) },
-			SetBalloon: m.SetBalloon,
-		})
+		s, err = control.Serve(path, m)
 	}
 	switch {
 	case err == nil:

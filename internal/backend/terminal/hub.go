@@ -35,6 +35,7 @@ type Hub struct {
 	resize    func()
 	columns   uint16
 	rows      uint16
+	taken     func() // the device has taken input; nil if nobody wants to know
 	closed    bool
 	offering  sync.WaitGroup
 }
@@ -196,6 +197,11 @@ func (h *Hub) offerInput() {
 		h.mu.Lock()
 		h.in = append([]byte(nil), h.in[min(max(n, 0), len(p)):]...)
 		h.changed.Broadcast()
+		if h.taken != nil {
+			h.mu.Unlock()
+			h.taken()
+			h.mu.Lock()
+		}
 	}
 }
 

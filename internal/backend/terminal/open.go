@@ -17,9 +17,10 @@ type Console interface {
 
 // Options are what the ends need besides their name.
 type Options struct {
-	In, Out *os.File  // stdio's streams; os.Stdin and os.Stdout if nil
-	Notices io.Writer // where help and names are printed; os.Stderr if nil
-	Quit    func()    // called when the user types Ctrl-A x, or nobody reads stdio's output any more
+	In, Out *os.File     // stdio's streams; os.Stdin and os.Stdout if nil
+	Notices io.Writer    // where help and names are printed; os.Stderr if nil
+	Choose  func(Choice) // called for the keys that choose one of several machines; nil with one only
+	Quit    func()       // called when the user types Ctrl-A x, or nobody reads stdio's output any more
 }
 
 func (o *Options) fill() {

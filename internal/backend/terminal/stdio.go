@@ -68,7 +68,11 @@ func openStdio(o Options) (Console, error) {
 
 // read brings input until its end, after which the guest goes on.
 func (s *stdio) read() {
-	k := keys{quit: s.o.Quit, help: func() { io.WriteString(s.o.Notices, helpText) }}
+	text := helpText
+	if s.o.Choose != nil {
+		text += chooseText
+	}
+	k := keys{quit: s.o.Quit, choose: s.o.Choose, help: func() { io.WriteString(s.o.Notices, text) }}
 	buf := make([]byte, 1024)
 	for s.waitInput() {
 		n, err := unix.Read(int(s.o.In.Fd()), buf)

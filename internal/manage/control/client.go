@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -29,6 +30,12 @@ func Ask(path string) (*Stats, error) { return ask(path, request{Op: opStats}) }
 // returns its figures after that.
 func SetBalloon(path string, size uint64) (*Stats, error) {
 	return ask(path, request{Op: opBalloon, Size: size})
+}
+
+// Stop asks the process of the machine at a socket to end all its machines in
+// order, within a time, and returns before it has.
+func Stop(path string, within time.Duration) (*Stats, error) {
+	return ask(path, request{Op: opStop, Seconds: uint64(within / time.Second)})
 }
 
 func ask(path string, req request) (*Stats, error) {
@@ -102,7 +109,9 @@ func List() (all []*Stats, err error) {
 			errs = append(errs, err)
 		}
 	}
-	slices.SortFunc(all, func(a, b *Stats) int { return a.PID - b.PID })
+	slices.SortFunc(all, func(a, b *Stats) int {
+		return cmp.Or(a.PID-b.PID, len(a.Socket)-len(b.Socket), strings.Compare(a.Socket, b.Socket))
+	})
 	return all, errors.Join(errs...)
 }
 

@@ -2,8 +2,8 @@
 // Unix socket for each machine, which answers a request with one object in
 // JSON. It knows no machines; what to answer is the caller's.
 //
-// A client sends {"op":"stats"}, or {"op":"balloon","size":N}, and a newline,
-// gets {"stats":{...}} or {"error":"..."} and a newline, and the connection
+// A client sends {"op":"stats"}, {"op":"balloon","size":N} or
+// {"op":"stop","seconds":N}, and a newline, gets {"stats":{...}} or {"error":"..."} and a newline, and the connection
 // ends. The socket and its
 // folder are their owner's only, and the server asks the host who calls.
 //
@@ -43,6 +43,13 @@ type Stats struct {
 	// WakeUps are how long processors took to run for a timer that was due.
 	WakeUps []Bucket `json:"wake_ups"`
 
+	// Of machines that doppel up runs: the file that describes them.
+	File string `json:"file,omitempty"`
+	// Where the machine can be reached.
+	Addresses []string `json:"addresses,omitempty"`
+	Published []string `json:"published,omitempty"`
+	Console   string   `json:"console,omitempty"`
+
 	Socket string `json:"-"` // where it was asked
 }
 
@@ -73,6 +80,9 @@ type Bucket struct {
 type Machine struct {
 	Stats      func() Stats
 	SetBalloon func(size uint64) error // in bytes
+	// Stop asks for the orderly end of all machines of the process, within a
+	// time, and does not wait for it.
+	Stop func(within time.Duration)
 }
 
 // CPU is what a machine tells of a vCPU. Counts are the translator's own:
@@ -88,6 +98,8 @@ type CPU struct {
 type request struct {
 	Op   string `json:"op"`
 	Size uint64 `json:"size,omitempty"` // of the balloon
+	// Seconds that stopping may take.
+	Seconds uint64 `json:"seconds,omitempty"`
 }
 
 type response struct {
@@ -98,6 +110,8 @@ type response struct {
 const (
 	opStats     = "stats"
 	opBalloon   = "balloon"
+	opStop      = "stop"
+	maxStop     = 3600 // seconds
 	maxRequest  = 4 << 10
 	maxResponse = 4 << 20
 	maxClients  = 8
@@ -118,17 +132,26 @@ func Dir() (string, error) {
 	return dir, nil
 }
 
-// Path is where this process's socket is unless told otherwise.
-func Path() (string, error) {
+// Path is where the socket of this process's n-th machine (from 0) is unless
+// told otherwise.
+func Path(n int) (string, error) {
 	dir, err := Dir()
-	return filepath.Join(dir, strconv.Itoa(os.Getpid())+suffix), err
+	name := strconv.Itoa(os.Getpid())
+	if n > 0 {
+		name += "-" + strconv.Itoa(n)
+	}
+	return filepath.Join(dir, name+suffix), err
 }
 
 // pidOf is the process that a socket of Dir belongs to, 0 for none.
 func pidOf(path string) int {
 	name, ok := strings.CutSuffix(filepath.Base(path), suffix)
-	pid, err := strconv.Atoi(name)
+	process, machine, several := strings.Cut(name, "-")
+	pid, err := strconv.Atoi(process)
 	if !ok || err != nil || pid <= 0 {
+		return 0
+	}
+	if n, err := strconv.Atoi(machine); several && (err != nil || n <= 0) {
 		return 0
 	}
 	return pid

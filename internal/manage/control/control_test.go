@@ -42,7 +42,7 @@ func TestSetBalloon(t *testing.T) {
 
 func serve(t *testing.T, path string) *Server {
 	t.Helper()
-	s, err := Serve(path, Machine{Stats: sample, SetBalloon: setBalloon})
+	s, err := Serve(path, Machine{Stats: sample, SetBalloon: setBalloon, Stop: func(time.Duration) {}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,7 +153,7 @@ func TestWrongSockets(t *testing.T) {
 		file: "not a socket", other: "another program", filepath.Join(dir, "none", "socket"): "folder",
 		filepath.Join(dir, strings.Repeat("x", 120)): "107",
 	} {
-		if s, err := Serve(path, Machine{Stats: sample, SetBalloon: setBalloon}); err == nil || !strings.Contains(err.Error(), want) {
+		if s, err := Serve(path, Machine{Stats: sample, SetBalloon: setBalloon, Stop: func(time.Duration) {}}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("serve %s: %v, want %q", path, err, want)
 			if err == nil {
 				s.Close()
@@ -214,7 +214,7 @@ func FuzzAnswer(f *testing.F) {
 	f.Add([]byte(`{"op":"stats"}`))
 	f.Add([]byte(`{"op":"balloon","size":18446744073709551615}`))
 	f.Fuzz(func(t *testing.T, line []byte) {
-		s := &Server{machine: Machine{Stats: sample, SetBalloon: setBalloon}}
+		s := &Server{machine: Machine{Stats: sample, SetBalloon: setBalloon, Stop: func(time.Duration) {}}}
 		if r := s.answer(line); (r.Error == "") == (r.Stats == nil) {
 			t.Errorf("%q: %+v", line, r)
 		}

@@ -117,8 +117,13 @@ func (s *Server) answer(line []byte) response {
 		if err := s.machine.SetBalloon(req.Size); err != nil {
 			return response{Error: err.Error()}
 		}
+	case opStop:
+		if req.Seconds > maxStop {
+			return response{Error: fmt.Sprintf("stopping may take at most %d seconds", maxStop)}
+		}
+		s.machine.Stop(time.Duration(req.Seconds) * time.Second)
 	default:
-		return response{Error: fmt.Sprintf("unknown op %.40q; want stats or balloon", req.Op)}
+		return response{Error: fmt.Sprintf("unknown op %.40q; want stats, balloon or stop", req.Op)}
 	}
 	st := s.machine.Stats()
 	return response{Stats: &st}
