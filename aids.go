@@ -15,7 +15,7 @@ type aids struct {
 // openAids creates the files that are wanted.
 func (cfg *Config) openAids() (a aids, err error) {
 	if cfg.Engine == engineInterp {
-		const reason = "the interpreter translates nothing: use Engine auto or jit"
+		const reason = "the interpreter translates nothing: choose --engine auto or jit (Config.Engine)"
 		switch {
 		case cfg.JITDump != "":
 			return a, &ConfigError{Field: "JITDump", Value: cfg.JITDump, Reason: reason}

@@ -134,10 +134,11 @@ func ParseSize(s string) (uint64, error) {
 	return n << shift, nil
 }
 
-// ParseDisk reads FILE[,ro][,ephemeral].
+// ParseDisk reads FILE[,ro][,ephemeral]. A comma in FILE is written twice.
 func ParseDisk(s string) (Disk, error) {
-	path, options, _ := strings.Cut(s, ",")
-	d := Disk{Path: path}
+	const comma = "\x00" // no path has it
+	path, options, _ := strings.Cut(strings.ReplaceAll(s, ",,", comma), ",")
+	d := Disk{Path: strings.ReplaceAll(path, comma, ",")}
 	if path == "" {
 		return d, &ConfigError{Field: "disk", Value: s, Reason: "no file is named; want FILE[,ro][,ephemeral]"}
 	}
@@ -149,7 +150,7 @@ func ParseDisk(s string) (Disk, error) {
 		case "ephemeral":
 			d.Ephemeral = true
 		default:
-			return d, &ConfigError{Field: "disk", Value: s, Reason: fmt.Sprintf("unknown option %q; want ro or ephemeral", o)}
+			return d, &ConfigError{Field: "disk", Value: s, Reason: fmt.Sprintf("unknown option %q; want ro or ephemeral, and a comma of the file's name twice", strings.ReplaceAll(o, comma, ",,"))}
 		}
 	}
 	if d.ReadOnly && d.Ephemeral {

@@ -21,12 +21,13 @@ func TestParseSize(t *testing.T) {
 func TestParseDisk(t *testing.T) {
 	for s, want := range map[string]Disk{
 		"a.raw": {Path: "a.raw"}, "a,ro": {Path: "a", ReadOnly: true}, "/x/y,ephemeral": {Path: "/x/y", Ephemeral: true},
+		"a,,b": {Path: "a,b"}, "a,,,ro": {Path: "a,", ReadOnly: true}, ",,": {Path: ","}, "a,,ro,ro": {Path: "a,ro", ReadOnly: true},
 	} {
 		if got, err := ParseDisk(s); err != nil || got != want {
 			t.Errorf("ParseDisk(%q) = %+v, %v, want %+v", s, got, err, want)
 		}
 	}
-	for _, s := range []string{"", ",ro", "a,rw", "a,ro,ephemeral"} {
+	for _, s := range []string{"", ",ro", "a,rw", "a,ro,ephemeral", "a,b", "a,ro,,ephemeral"} {
 		if got, err := ParseDisk(s); err == nil {
 			t.Errorf("ParseDisk(%q) = %+v, want an error", s, got)
 		}

@@ -99,7 +99,7 @@ func (f *runFlags) register(fl *pflag.FlagSet) {
 	fl.IntVar(&f.weight, "cpu-weight", 100, "part of the processors beside other machines of this process, `1..10000`")
 	fl.StringVar(&f.cap, "cpu-cap", "", "most processor time: `50%` of one processor, or a number of processors such as 1.5")
 	fl.StringVar(&f.affinity, "cpu-affinity", "", "run on these processors of the host only: `LIST`, such as 0,2-3")
-	fl.StringArrayVar(&f.disks, "disk", nil, "raw disk image `FILE[,ro][,ephemeral]`; may be repeated")
+	fl.StringArrayVar(&f.disks, "disk", nil, "raw disk image `FILE[,ro][,ephemeral]`, a comma in FILE written twice; may be repeated")
 	fl.BoolVar(&f.ephemeral, "ephemeral", false, "leave the image's own disk untouched: writes end with the machine")
 	fl.StringArrayVar(&f.nets, "net", nil, "network card: `user|none|switch=NAME[,OPTION...]`; may be repeated; see docs/NETWORKING.md (default: user, or with --count one switch)")
 	fl.StringArrayVar(&f.switches, "switch", nil, "switch between the machines: `NAME[,uplink=none][,subnet=A.B.C.0/24][,uplink-vlan=N][,capture=FILE]`; may be repeated (default: as --net names them)")

@@ -292,15 +292,19 @@ print:	call putc
 	code := func(origin uint64) []byte { return asm.MustAssemble(probe, asm.Options{Origin: origin}).Code }
 	// jump is a firmware that goes on where a2 says, in M-mode.
 	jump := asm.MustAssemble("ld t0, 16(a2)\n jr t0\n", asm.Options{Origin: 0x80000000}).Code
+	// late starts 2 MiB behind its first byte.
+	late := elfAt(0x80000000, append(make([]byte, 2<<20), code(0x80200000)...))
+	binary.LittleEndian.PutUint64(late[24:], 0x80200000)
 	for name, c := range map[string]struct {
 		cfg  Config
 		want string
 	}{
-		"firmware alone":       {Config{Firmware: File{"fw", code(0x80000000)}}, "M"},
-		"bare kernel":          {Config{Kernel: File{"k", code(0x80200000)}, Bare: true}, "M"},
-		"firmware and kernel":  {Config{Firmware: File{"fw", jump}, Kernel: File{"k", code(0x80200000)}}, "M"},
-		"ELF at the RAM start": {Config{Kernel: File{"k", elfAt(0x80000000, code(0x80000000))}}, "M"},
-		"ELF at 2 MiB":         {Config{Kernel: File{"k", elfAt(0x80200000, code(0x80200000))}}, "S"},
+		"firmware alone":                        {Config{Firmware: File{"fw", code(0x80000000)}}, "M"},
+		"bare kernel":                           {Config{Kernel: File{"k", code(0x80200000)}, Bare: true}, "M"},
+		"firmware and kernel":                   {Config{Firmware: File{"fw", jump}, Kernel: File{"k", code(0x80200000)}}, "M"},
+		"ELF at the RAM start":                  {Config{Kernel: File{"k", elfAt(0x80000000, code(0x80000000))}}, "M"},
+		"ELF at the RAM start that starts late": {Config{Kernel: File{"k", late}}, "M"},
+		"ELF at 2 MiB":                          {Config{Kernel: File{"k", elfAt(0x80200000, code(0x80200000))}}, "S"},
 	} {
 		c.cfg.Memory, c.cfg.CPUs = 16<<20, 1
 		if _, out := run(t, c.cfg); out != c.want {

@@ -42,14 +42,23 @@ func newPlan(cfg *Config) (*plan, error) {
 		} else {
 			p.start = k.Entry
 			// What is linked below the place of a supervisor-mode kernel wants
-			// to be the firmware.
-			p.supervisor = !cfg.Bare && k.Entry >= board.KernelBase
+			// to be the firmware, wherever in it execution starts.
+			p.supervisor = !cfg.Bare && k.Entry >= board.KernelBase && lowest(k) >= board.KernelBase
 		}
 	}
 	if err := p.checkOverlap(); err != nil {
 		return nil, err
 	}
 	return p, nil
+}
+
+// lowest is where a program's first segment is.
+func lowest(p *loader.Program) memory.GPA {
+	at := p.Entry
+	for _, s := range p.Segments {
+		at = min(at, s.Addr)
+	}
+	return at
 }
 
 func (p *plan) load(cfg *Config, field string, f File, rawAt memory.GPA, raw bool) (*loader.Program, error) {
@@ -94,7 +103,9 @@ func (m *Machine) load() error {
 		return &ConfigError{"Memory", fmt.Sprint(m.cfg.Memory), err.Error()}
 	}
 	if fdtAt < p.end && p.overlapsRAM(fdtAt, uint64(len(tree)+memory.PageSize)) {
-		return &ConfigError{"Memory", fmt.Sprint(m.cfg.Memory), "has no room for the device tree behind the kernel: give the machine more memory"}
+		behind := (uint64(p.end-board.RAMBase)+board.KernelOffset-1)/board.KernelOffset + 1 // large pages, the tree's own included
+		return &ConfigError{"Memory", fmt.Sprintf("%d MiB", m.cfg.Memory>>20), fmt.Sprintf("has no room for the device tree behind the kernel, which ends at %#x: give the machine at least %d MiB",
+			uint64(p.end), behind*board.KernelOffset>>20)}
 	}
 	if n := uint64(len(m.cfg.Initrd.Data)); n != 0 {
 		if p.initrdAt, err = board.PlaceInitrd(m.cfg.Memory, p.end, fdtAt, n); err != nil {

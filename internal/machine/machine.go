@@ -62,7 +62,8 @@ type Machine struct {
 	gone     bool
 
 	events chan event  // from the guest to the control loop
-	asked  atomic.Bool // an event is on its way, and not obeyed yet
+	failed chan error  // the same for failures of vCPUs
+	asked  atomic.Bool // either is on its way, and not obeyed yet
 
 	mu     sync.Mutex
 	obeyed sync.Cond // asked was cleared, or the machine has ended
@@ -101,7 +102,6 @@ type Result struct {
 type event struct {
 	reset  bool
 	result Result
-	err    error
 }
 
 // New builds a machine. It is as at power-on and nothing runs. The virtio
@@ -109,7 +109,7 @@ type event struct {
 func New(cfg Config) (*Machine, error) {
 	m := &Machine{
 		cfg: cfg, mem: &memory.Space{}, clock: clock.NewHost(), entropy: cfg.Entropy, gate: newGate(),
-		console: newConsole(cfg.Console), budget: runBudget, events: make(chan event, 1), done: make(chan struct{}),
+		console: newConsole(cfg.Console), budget: runBudget, events: make(chan event, 1), failed: make(chan error, 1), done: make(chan struct{}),
 	}
 	m.obeyed.L = &m.mu
 	if m.cfg.Scheduler == nil {
@@ -195,10 +195,10 @@ func (m *Machine) Run(ctx context.Context) (Result, error) {
 		select {
 		case <-ctx.Done():
 			m.stop(Result{Reason: Halted}, ctx.Err())
+		case err := <-m.failed:
+			m.stop(Result{Reason: Halted}, err)
 		case e := <-m.events:
 			switch {
-			case e.err != nil:
-				m.stop(Result{Reason: Halted}, e.err)
 			case e.reset:
 				if err := m.Reset(); err != nil {
 					m.stop(Result{Reason: Halted}, err)
@@ -215,19 +215,33 @@ func (m *Machine) Run(ctx context.Context) (Result, error) {
 }
 
 // post hands an event to the control loop and holds the vCPUs; the first
-// event counts. Only vCPUs' goroutines call it: the control loop waits for
-// them at the gate, so that it cannot lower the gate before it is raised here.
+// event counts.
 func (m *Machine) post(e event) {
 	select {
 	case m.events <- e:
-		m.asked.Store(true) // before this vCPU parks, so before anybody obeys
-		m.gate.raise()
-		m.kickAll()
+		m.summon()
 	default:
 	}
 }
 
-func (m *Machine) fail(err error) { m.post(event{err: err}) }
+// fail hands a vCPU's failure to the control loop, which ends the machine
+// whatever the guest has asked for meanwhile.
+func (m *Machine) fail(err error) {
+	select {
+	case m.failed <- err:
+		m.summon()
+	default: // one is enough
+	}
+}
+
+// summon has the vCPUs wait for the control loop. Only their goroutines call
+// it: the control loop waits for them at the gate, so that it cannot lower the
+// gate before it is raised here.
+func (m *Machine) summon() {
+	m.asked.Store(true) // before this vCPU parks, so before anybody obeys
+	m.gate.raise()
+	m.kickAll()
+}
 
 // hold stops vCPUs, then workers, then time; the lock is held. Afterwards
 // nothing changes the machine's state.
@@ -345,13 +359,10 @@ func (m *Machine) Reset() error {
 // The vCPUs are held.
 func (m *Machine) dropEvents() {
 	select {
-	case e := <-m.events:
-		if e.err != nil {
-			m.events <- e
-		}
+	case <-m.events:
 	default:
 	}
-	m.asked.Store(len(m.events) != 0)
+	m.asked.Store(len(m.failed) != 0)
 	m.obeyed.Broadcast()
 }
 
