@@ -97,10 +97,10 @@ func (s *Scheduler) enqueue(v *VCPU, now, since int64) {
 		s.start(p, v, now)
 		return
 	}
+	r := p.running
+	s.charge(r, now) // first: v must not gain what r had alone
 	p.adopt(v)
 	s.push(p, v, now)
-	r := p.running
-	s.charge(r, now)
 	if v.before(r, p.clock) && p.next == nil {
 		p.next = v
 	}
