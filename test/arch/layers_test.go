@@ -24,6 +24,7 @@ var floors = [][]string{
 	{"."}, // the public library
 	{"api"},
 	{"client"},
+	{"examples"},
 	{"cmd"},
 	{"test"},
 	{"bench", "tools"},
