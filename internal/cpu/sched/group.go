@@ -47,6 +47,9 @@ func (g *Group) exhausts(now int64) int64 {
 // wants counts a vCPU that wants to run from now on, or does no more.
 func (g *Group) wants(change int, now int64) {
 	g.s.chargeGroup(g, now) // at the old rate
+	if g.runnable == 0 {
+		g.tokens.begin(now)
+	}
 	g.runnable += change
 }
 
@@ -83,6 +86,9 @@ type tokens struct {
 const (
 	// period is the length in which a cap is to be seen to hold.
 	period = 10_000_000
+	// lateness is by how much timers may be late on a host that is busy
+	// otherwise.
+	lateness = 200_000_000
 	// minBurst bounds from below how long a group runs at once.
 	minBurst = 200_000
 )
@@ -98,8 +104,15 @@ func (t *tokens) limited() bool { return t.rate != 0 }
 // burst is with how many tokens a group that was stopped starts again.
 func (t *tokens) burst() int64 { return max(t.rate*period/4, 1000*minBurst) }
 
-// most is how many can be saved: enough to lose none when timers are late.
-func (t *tokens) most() int64 { return 8 * t.burst() }
+// most is how many a group can save that wants to run: enough to lose none when
+// timers are late.
+func (t *tokens) most() int64 { return t.burst() + t.rate*lateness }
+
+// begin is when a group wants to run that did not want to. It may save less.
+func (t *tokens) begin(now int64) {
+	t.refill(now)
+	t.left = min(t.left, 2*t.burst())
+}
 
 func (t *tokens) refill(now int64) {
 	if t.rate == 0 || now <= t.at {

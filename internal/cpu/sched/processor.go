@@ -39,12 +39,11 @@ func (p *processor) adopt(v *VCPU) {
 		v.vt += p.clock - v.proc.clock
 		v.proc = p
 	}
-	lead := v.group.virtual(slice)
-	v.vt = min(max(v.vt, p.clock-lead), p.clock+maxOwed*lead)
+	v.vt = min(max(v.vt, p.clock-v.group.virtual(slice)), p.clock+v.group.virtual(maxCharge))
 }
 
-// maxOwed is how many slices a vCPU can be in debt for when it comes back, or
-// be owed when it comes from another processor.
+// maxOwed is how many slices a vCPU can be owed when it comes from another
+// processor.
 const maxOwed = 4
 
 // align makes an empty processor's frame no older than those that are in use.

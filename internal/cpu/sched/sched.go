@@ -40,8 +40,9 @@ const (
 	// its own time on a processor, to interrupt the one that does.
 	wakeLead = 500_000
 	// grace is how long a vCPU that is told to give way may take. Then it
-	// loses its processor while it still works (or waits) outside of Run.
-	grace = 50_000_000
+	// loses its processor while it still works (or waits) outside of Run. A
+	// busy host keeps a thread that has nothing to answer for waiting too.
+	grace = 250_000_000
 	// maxCharge is what one look charges at most: a process that was stopped
 	// must not pay for it for ever.
 	maxCharge = 1_000_000_000
@@ -133,7 +134,7 @@ func (s *Scheduler) place(v *VCPU, now int64) *processor {
 			shortest = p
 		}
 		r := p.running
-		at := min(max(v.vt-v.proc.clock, -lead), maxOwed*lead) // as adopt will do it
+		at := max(v.vt-v.proc.clock, -lead) // as adopt will do it
 		ahead := r.vt + r.group.virtual(now-r.since) - p.clock - at
 		if p.next == nil && !r.giveWay.Load() && (ahead > v.group.virtual(wakeLead) || v.woken && !r.woken && at <= 0) && (soonest == nil || ahead > most) {
 			soonest, most = p, ahead
@@ -279,11 +280,15 @@ func (s *Scheduler) ask(v *VCPU, now int64) {
 	s.arm(v.proc, now)
 }
 
-// charge counts the time that a vCPU has had a processor (or, having lost it,
-// might still have used one) since the last look.
+// charge counts the time that a vCPU has had a processor since the last look.
+// One that has lost it waits: it does not answer kicks, so it does not execute.
 func (s *Scheduler) charge(v *VCPU, now int64) {
 	t := now - v.since
 	v.since = now
+	if v.state == stray {
+		v.waited.Add(t)
+		return
+	}
 	v.ran.Add(t)
 	t = min(t, maxCharge)
 	v.vt += v.group.virtual(t)

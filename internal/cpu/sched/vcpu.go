@@ -274,7 +274,7 @@ func (v *VCPU) Usage() (ran, waited int64) {
 	switch v.state {
 	case running:
 		ran += now - v.since
-	case queued, throttled:
+	case queued, throttled, stray:
 		waited += now - v.since
 	}
 	return ran, waited
