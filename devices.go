@@ -29,7 +29,7 @@ func (cfg *Config) maxDisks() int {
 
 // devices opens the backends and makes the virtio devices: disks first, so
 // that the guest numbers them as Config does. All of it is undone on an error.
-func (h *Host) devices(cfg *Config, source entropy.Source, failure *diskFailure) (models []virtio.Model, err error) {
+func (h *Host) devices(cfg *Config, source entropy.Source, failure *diskFailure, meters *meters) (models []virtio.Model, err error) {
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, closeAll(models))
@@ -37,7 +37,7 @@ func (h *Host) devices(cfg *Config, source entropy.Source, failure *diskFailure)
 		}
 	}()
 	for _, d := range cfg.Disks {
-		m, err := openDisk(d, failure)
+		m, err := openDisk(d, failure, meters)
 		if err != nil {
 			return models, &ConfigError{Field: "Disk", Value: d.Path, Reason: err.Error()}
 		}
@@ -48,7 +48,7 @@ func (h *Host) devices(cfg *Config, source entropy.Source, failure *diskFailure)
 		if i == h.publisher(cfg) {
 			publish = cfg.Publish
 		}
-		m, err := h.network(cfg, i, n, publish)
+		m, err := h.network(cfg, i, n, publish, meters)
 		if err != nil {
 			return models, err
 		}

@@ -37,6 +37,7 @@ type Machine struct {
 	alone  bool // the host is this machine's own
 	config Config
 	disks  *diskFailure
+	meters *meters
 	aids   aids
 
 	balloon *balloon.Device // nil without one
@@ -111,8 +112,8 @@ func (h *Host) build(cfg *Config) (*Machine, error) {
 		return nil, err
 	}
 	mc.JIT = jit.Options{Dump: aids.dump, PerfMap: aids.perf}
-	disks := &diskFailure{}
-	if mc.Virtio, err = h.devices(cfg, mc.Entropy, disks); err != nil {
+	disks, meters := &diskFailure{}, &meters{}
+	if mc.Virtio, err = h.devices(cfg, mc.Entropy, disks, meters); err != nil {
 		return nil, errors.Join(err, aids.close())
 	}
 	b, err := cfg.newBalloon(mc.Virtio)
@@ -126,7 +127,7 @@ func (h *Host) build(cfg *Config) (*Machine, error) {
 	if err != nil {
 		return nil, errors.Join(err, aids.close())
 	}
-	return &Machine{m: m, disks: disks, aids: aids, balloon: b}, nil
+	return &Machine{m: m, disks: disks, meters: meters, aids: aids, balloon: b}, nil
 }
 
 // machine translates what is not a device.
@@ -187,7 +188,7 @@ func (cfg *Config) readFiles(mc *machine.Config) error {
 }
 
 // openDisk opens a disk's file.
-func openDisk(d Disk, failure *diskFailure) (virtio.Model, error) {
+func openDisk(d Disk, failure *diskFailure, meters *meters) (virtio.Model, error) {
 	mode := block.ReadWrite
 	switch {
 	case d.Ephemeral:
@@ -199,7 +200,7 @@ func openDisk(d Disk, failure *diskFailure) (virtio.Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newBlock(disk, failure), nil
+	return newBlock(meters.disk(disk), failure), nil
 }
 
 // Run starts the machine and waits until the guest ends it, the host fails or

@@ -110,7 +110,7 @@ func (c *cable) Close() error {
 
 // network makes a machine's i-th network device. publish are the ports that
 // this card serves.
-func (h *Host) network(cfg *Config, i int, n NIC, publish []Publish) (virtio.Model, error) {
+func (h *Host) network(cfg *Config, i int, n NIC, publish []Publish, meters *meters) (virtio.Model, error) {
 	var b backend.Network
 	var err error
 	if n.Switch == "" {
@@ -121,7 +121,7 @@ func (h *Host) network(cfg *Config, i int, n NIC, publish []Publish) (virtio.Mod
 	if err != nil {
 		return nil, err
 	}
-	return net.New(net.Config{Network: b, MAC: net.MAC(n.MAC)}), nil
+	return net.New(net.Config{Network: meters.network(b), MAC: net.MAC(n.MAC)}), nil
 }
 
 // userNetwork makes a network of one card. A rate and a capture are a

@@ -11,6 +11,14 @@ type Usage = machine.Usage
 // Histogram counts times by their logarithm.
 type Histogram = machine.Histogram
 
+// CPUShare is the machine's weight, and its cap as it was configured.
+func (m *Machine) CPUShare() (weight int, limit string) {
+	if weight = m.config.CPUWeight; weight == 0 {
+		weight = sched.DefaultWeight
+	}
+	return weight, m.config.CPUCap
+}
+
 // share is what the machine may have of the processors.
 func (cfg *Config) share() (sched.Share, error) {
 	s := sched.Share{Weight: cfg.CPUWeight}

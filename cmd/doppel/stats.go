@@ -118,6 +118,12 @@ func printStats(w io.Writer, s *control.Stats) error {
 		fmt.Fprintf(&sb, "  paused by the host: %s\n", plain(s.Reason))
 	}
 	printMemory(&sb, &s.Memory)
+	for _, d := range s.Disks {
+		fmt.Fprintf(&sb, "  disk %s: %d bytes in %d reads, %d in %d writes\n", plain(d.Path), d.ReadBytes, d.Reads, d.WriteBytes, d.Writes)
+	}
+	for i, n := range s.Networks {
+		fmt.Fprintf(&sb, "  network card %d: received %d bytes in %d frames, sent %d in %d\n", i, n.ReceivedBytes, n.Received, n.SentBytes, n.Sent)
+	}
 	row := func(name string, value func(control.CPU) uint64) {
 		fmt.Fprintf(&sb, "  %-24s", plain(name))
 		for _, c := range s.CPUs {
@@ -173,6 +179,13 @@ func figures(m *doppel.Machine, name, engine string) control.Stats {
 		}
 	}
 	s.Memory = control.Memory(m.Memory())
+	s.Weight, s.Cap = m.CPUShare()
+	for _, d := range m.Disks() {
+		s.Disks = append(s.Disks, control.Disk(d))
+	}
+	for _, n := range m.Networks() {
+		s.Networks = append(s.Networks, control.Network(n))
+	}
 	counts := m.Counts()
 	stats := m.Stats()
 	for i, n := range stats.WakeUps {
