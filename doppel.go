@@ -275,7 +275,13 @@ func (m *Machine) Save(w io.Writer) error { return m.m.Save(w) }
 
 // Restore reads what Save wrote into a new machine of the same Config, before
 // Run. After an error the machine can only be closed.
-func (m *Machine) Restore(r io.Reader) error { return m.m.Restore(r) }
+func (m *Machine) Restore(r io.Reader) error {
+	if err := m.m.Restore(r); err != nil {
+		return err
+	}
+	m.host.memory.restored(m)
+	return nil
+}
 
 // Close ends the guest and releases everything. It may be called twice.
 func (m *Machine) Close() error {

@@ -20,6 +20,12 @@ type HostConfig struct {
 	// back, and the one that takes more is paused until there is room. Or
 	// "strict": a machine is refused that does not fit.
 	MemoryPolicy string
+	// MemorySharing is "auto" (or empty): pages that are alike in several machines
+	// are held once, which is looked for when memory is short and when a machine
+	// is restored; "on": also meanwhile; or "off": never. A guest can find out by
+	// the time of its stores whether another machine has a page like one of its
+	// own: choose "off" for guests that must not learn of each other.
+	MemorySharing string
 	// MemoryPaused, if not nil, hears of each machine that is paused because
 	// memory is short, with the reason, and that goes on, with "". It is called
 	// on a goroutine of the host's, and must not take long.

@@ -5,14 +5,19 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"doppel/internal/manage/pressure"
+	"doppel/internal/memory"
 	"doppel/internal/platform"
 )
 
 const (
 	memoryOvercommit = "overcommit"
 	memoryStrict     = "strict"
+	sharingAuto      = "auto"
+	sharingOn        = "on"
+	sharingOff       = "off"
 	minMemoryLimit   = 64 << 20
 )
 
@@ -21,6 +26,9 @@ type hostMemory struct {
 	limit  uint64
 	strict bool
 	paused func(m *Machine, reason string)
+	pool   *memory.Pool
+	always bool // look for pages also when there is plenty
+	lends  bool
 
 	mu     sync.Mutex
 	guests []*memoryGuest
@@ -47,6 +55,16 @@ func newHostMemory(cfg *HostConfig) (*hostMemory, error) {
 	default:
 		return nil, &ConfigError{Field: "MemoryPolicy", Value: cfg.MemoryPolicy, Reason: "must be overcommit or strict"}
 	}
+	switch cfg.MemorySharing {
+	case "", sharingAuto:
+		h.lends = true
+	case sharingOn:
+		h.lends, h.always = true, true
+	case sharingOff:
+	default:
+		return nil, &ConfigError{Field: "MemorySharing", Value: cfg.MemorySharing, Reason: "must be auto, on or off"}
+	}
+	h.pool = memory.NewPool(h.lends)
 	return h, nil
 }
 
@@ -81,16 +99,59 @@ func (h *hostMemory) list() []*memoryGuest {
 func (h *hostMemory) join(m *Machine) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.guests = append(h.guests, &memoryGuest{m, h})
-	if h.stop != nil || h.strict {
+	g := &memoryGuest{m, h}
+	h.guests = append(h.guests, g)
+	h.pool.Add(g)
+	if h.stop != nil {
 		return
 	}
 	var ctx context.Context
 	ctx, h.stop = context.WithCancel(context.Background())
-	g := pressure.New(pressure.Config{
-		Limit: h.limit, Guests: h.pressed, Measure: platform.AskHostMemory, Shared: func() uint64 { return 0 },
-	})
-	h.done.Go(func() { g.Run(ctx) })
+	if !h.strict {
+		g := pressure.New(pressure.Config{
+			Limit: h.limit, Guests: h.pressed, Measure: platform.AskHostMemory,
+			Shared: func() uint64 { return h.pool.Stats().Copies }, Merge: h.pool.Merge,
+		})
+		h.done.Go(func() { g.Run(ctx) })
+	}
+	if h.always {
+		h.done.Go(func() { h.merge(ctx) })
+	}
+}
+
+// How often pages are looked for while there is plenty of memory: less often
+// the less that gives.
+const (
+	mergeSoonest = 10 * time.Second
+	mergeLatest  = 5 * time.Minute
+	mergeWorth   = 1 << 20
+)
+
+func (h *hostMemory) merge(ctx context.Context) {
+	for wait := mergeSoonest; ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(wait):
+		}
+		if wait = min(2*wait, mergeLatest); h.pool.Merge() >= mergeWorth {
+			wait = mergeSoonest
+		}
+	}
+}
+
+// restored looks for what a machine that was just restored has in common with
+// others: all of it, if they were restored from the same state.
+func (h *hostMemory) restored(m *Machine) {
+	all := h.list()
+	if len(all) < 2 || !h.lends {
+		return
+	}
+	for _, g := range all {
+		if g.m == m {
+			h.pool.MergeOne(g)
+		}
+	}
 }
 
 func (h *hostMemory) pressed() (all []pressure.Guest) {
@@ -114,6 +175,7 @@ func (h *hostMemory) close() {
 	}
 	h.mu.Unlock()
 	h.done.Wait()
+	h.pool.Close()
 }
 
 // memoryGuest is a machine as the governor sees it. None of its methods waits
@@ -129,6 +191,15 @@ func (g *memoryGuest) Usage() uint64 {
 	u, _ := g.m.m.MemoryUsage()
 	return u.Private
 }
+
+// Read, Still and Running make it a memory.Member.
+
+func (g *memoryGuest) Read(f func(*memory.Region)) bool { return g.m.m.ReadMemory(f) }
+
+// restLimit bounds how long a device may take to come to rest.
+const restLimit = 50 * time.Millisecond
+
+func (g *memoryGuest) Still(f func(*memory.Region)) bool { return g.m.m.WithMemory(restLimit, f) }
 
 func (g *memoryGuest) Running() bool {
 	s, _ := g.m.m.Look()

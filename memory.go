@@ -70,6 +70,7 @@ type MemoryStats struct {
 	Size     uint64 // of RAM, as the guest sees it
 	Resident uint64 // in the host's memory, for this machine alone
 	Swapped  uint64 // on the host's swap
+	Shared   uint64 // alike in other machines, and held once for all of them
 	Zero     uint64 // the rest: never touched or given back; it reads as zero
 
 	Balloon   uint64 // that the guest says it has given
@@ -85,8 +86,8 @@ type MemoryStats struct {
 func (m *Machine) Memory() MemoryStats {
 	s := MemoryStats{Size: m.m.MemorySize()}
 	if u, ok := m.m.MemoryUsage(); ok {
-		s.Resident, s.Swapped = u.Private, u.Swapped
-		s.Zero = s.Size - min(s.Size, u.Private+u.Swapped)
+		s.Resident, s.Swapped, s.Shared = u.Private, u.Swapped, u.Borrowed
+		s.Zero = s.Size - min(s.Size, u.Private+u.Swapped+u.Borrowed)
 	}
 	if m.balloon != nil {
 		b := m.balloon.State()
@@ -97,3 +98,39 @@ func (m *Machine) Memory() MemoryStats {
 	}
 	return s
 }
+
+// HostMemoryStats tells what the memory of a host's machines takes of the
+// host's, in bytes.
+type HostMemoryStats struct {
+	Limit    uint64 // that machines may take together; 0 for what the host has
+	Size     uint64 // of all RAM, as guests see it
+	Resident uint64 // in the host's memory: each machine's own, and what they share
+	Swapped  uint64 // on the host's swap
+	Shared   uint64 // of RAM, alike in several machines
+	Copies   uint64 // of Resident, for that
+	Zero     uint64 // of RAM, takes nothing
+	Balloons uint64 // given by guests
+	Saved    uint64 // by sharing and by zero pages: Size less Resident and Swapped
+}
+
+// Memory tells what the memory of all machines takes.
+func (h *Host) Memory() HostMemoryStats {
+	s := HostMemoryStats{Limit: h.memory.limit, Copies: h.memory.pool.Stats().Copies}
+	s.Resident = s.Copies
+	for _, m := range h.Machines() {
+		one := m.Memory()
+		s.Size += one.Size
+		s.Resident += one.Resident
+		s.Swapped += one.Swapped
+		s.Shared += one.Shared
+		s.Zero += one.Zero
+		s.Balloons += one.Balloon
+	}
+	s.Saved = s.Size - min(s.Size, s.Resident+s.Swapped)
+	return s
+}
+
+// MergeMemory looks once for pages of machines that need not be in memory, as
+// the host does by itself when that is short: zero pages, and pages that are
+// alike. It returns the bytes that went back to the host.
+func (h *Host) MergeMemory() uint64 { return h.memory.pool.Merge() }

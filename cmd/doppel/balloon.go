@@ -74,6 +74,9 @@ func printMemory(sb *strings.Builder, m *control.Memory) {
 	if m.Swapped != 0 {
 		row("  on the host's swap", m.Swapped)
 	}
+	if m.Shared != 0 {
+		row("  shared with others", m.Shared)
+	}
 	row("  zero, takes nothing", m.Zero)
 	if m.Target != 0 || m.Balloon != 0 {
 		row("balloon", m.Balloon)
@@ -93,7 +96,7 @@ func printMemory(sb *strings.Builder, m *control.Memory) {
 // why a machine stands still, or goes on.
 func (f *runFlags) hostConfig(stderr io.Writer) (doppel.HostConfig, error) {
 	cfg := doppel.HostConfig{
-		MemoryPolicy: f.memoryPolicy,
+		MemoryPolicy: f.memoryPolicy, MemorySharing: f.memorySharing,
 		MemoryPaused: func(m *doppel.Machine, reason string) {
 			if reason == "" {
 				reason = "there is memory again"

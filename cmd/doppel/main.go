@@ -73,6 +73,8 @@ func flagOf(field string) string {
 		return "--memory-limit"
 	case "MemoryPolicy":
 		return "--memory-policy"
+	case "MemorySharing":
+		return "--memory-sharing"
 	}
 	return "--" + strings.Replace(strings.ToLower(field), "disks", "disk", 1)
 }

@@ -24,6 +24,7 @@ type runFlags struct {
 	kernel, initrd, append, firmware string
 	memory, balloon                  string
 	memoryLimit, memoryPolicy        string
+	memorySharing                    string
 	cpus                             int
 	weight                           int
 	cap, affinity                    string
@@ -94,6 +95,7 @@ func (f *runFlags) register(fl *pflag.FlagSet) {
 	fl.StringVar(&f.memory, "memory", "512M", "`SIZE` of RAM")
 	fl.StringVar(&f.memoryLimit, "memory-limit", "", "`SIZE` of the host's memory that machines may take (default: what it has)")
 	fl.StringVar(&f.memoryPolicy, "memory-policy", "", "when that is less than --memory: `overcommit|strict` (default overcommit)")
+	fl.StringVar(&f.memorySharing, "memory-sharing", "", "hold pages that are alike in several machines once: `auto|on|off` (default auto: when memory is short)")
 	fl.StringVar(&f.balloon, "balloon", "", "let the guest give memory back: `on|off` (default: on if a virtio slot is left)")
 	fl.IntVar(&f.cpus, "cpus", 1, "number `N` of harts")
 	fl.IntVar(&f.weight, "cpu-weight", 100, "part of the processors beside other machines of this process, `1..10000`")

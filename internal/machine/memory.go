@@ -18,6 +18,19 @@ func (m *Machine) MemoryUsage() (u memory.Usage, ok bool) {
 	return m.ram.Usage()
 }
 
+// ReadMemory calls f while RAM stays where it is, and guest and devices go on
+// using it. It returns false if the machine is closed. It waits for nobody;
+// closing the machine waits for f.
+func (m *Machine) ReadMemory(f func(ram *memory.Region)) bool {
+	m.inMemory.RLock()
+	defer m.inMemory.RUnlock()
+	if m.gone {
+		return false
+	}
+	f(m.ram)
+	return true
+}
+
 // MemorySize is the size of RAM in bytes.
 func (m *Machine) MemorySize() uint64 { return m.cfg.Memory }
 

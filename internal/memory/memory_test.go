@@ -150,12 +150,14 @@ func TestMessagePassing(t *testing.T) {
 	s, ram, _ := space(t)
 	data, flag := ram.Base, ram.Base+PageSize
 	const rounds = 20000
-	go func() {
+	var stores sync.WaitGroup
+	defer stores.Wait()
+	stores.Go(func() {
 		for i := range uint64(rounds) {
 			s.StoreU32(data, uint32(i+1))
 			s.StoreU16(flag, uint16(i+1))
 		}
-	}()
+	})
 	for seen := uint16(0); seen != uint16(rounds%65536); {
 		seen, _ = s.LoadU16(flag)
 		if v, _ := s.LoadU32(data); uint16(v) < seen && v < rounds {

@@ -62,6 +62,7 @@ type Region struct {
 	dirty  dirtyLog
 	viewed dirtyLog // for Views
 	watch  watch
+	lent   borrowed
 }
 
 // Host returns the host address of the region's first byte. It is valid until
@@ -146,7 +147,7 @@ func (s *Space) Close() error {
 // accesses it meanwhile.
 func (r *Region) Zero() error {
 	r.MarkDirtyRange(0, r.Size)
-	return r.host.Discard(0, r.Size)
+	return r.discard(0, r.Size)
 }
 
 // Discard gives the host's pages that lie wholly in the n bytes from gpa back;
@@ -161,7 +162,7 @@ func (s *Space) Discard(gpa GPA, n uint64) uint64 {
 	off := uint64(gpa - r.Base)
 	page := hostPage()
 	start, end := (off+page-1)&^(page-1), (off+n)&^(page-1) // Find has checked that they do not overflow
-	if start >= end || r.host.Discard(start, end-start) != nil {
+	if start >= end || r.discard(start, end-start) != nil {
 		return 0
 	}
 	r.MarkDirtyRange(start, end-start)
@@ -170,14 +171,3 @@ func (s *Space) Discard(gpa GPA, n uint64) uint64 {
 
 // hostPage is what the host gives out and takes back, at least a page of ours.
 func hostPage() uint64 { return max(PageSize, uint64(os.Getpagesize())) }
-
-// Usage is what a region takes of the host, in bytes.
-type Usage = platform.Usage
-
-// Usage asks the host; ok is false if it does not tell. Any goroutine may ask
-// before the Space is closed.
-func (r *Region) Usage() (u Usage, ok bool) { return r.host.Usage() }
-
-// NextData finds the first run of bytes at or after off that may be other than
-// zero; start is Size if there is none. The machine is not running.
-func (r *Region) NextData(off uint64) (start, end uint64) { return r.host.NextData(off) }

@@ -36,11 +36,16 @@ func TestMemory(t *testing.T) {
 		}
 	}
 	var seen byte
-	for at := 8 << 20; at < 9<<20; at += 4096 {
+	for at := 8 << 20; at < 8<<20+256*os.Getpagesize(); at += os.Getpagesize() {
 		seen |= m.Bytes[at]
 	}
-	if u, ok := m.Usage(); ok && u.Private+u.Swapped != 3*uint64(os.Getpagesize()) || seen != 0 {
-		t.Errorf("three pages were written to, and others read: %+v", u)
+	count := map[PageState]int{}
+	m.States(0, func(_ uint64, s PageState) bool {
+		count[s]++
+		return true
+	})
+	if count[PagePrivate]+count[PageSwapped] != 3 || count[PageBorrows] != 256 || seen != 0 {
+		t.Errorf("3 pages were written to, and 256 others read: %v", count)
 	}
 	if err := m.Discard(4<<20, 4<<20); err != nil {
 		t.Fatal(err)
@@ -59,5 +64,58 @@ func TestMemory(t *testing.T) {
 	}
 	if m.Close() == nil {
 		t.Errorf("a second Close succeeds")
+	}
+}
+
+// TestShared: what is mapped reads as what is shared until it is stored to;
+// stores stay private; what is renewed is zero.
+func TestShared(t *testing.T) {
+	page := uint64(os.Getpagesize())
+	s, err := NewShared("test", 4*page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range s.Bytes {
+		s.Bytes[i] = byte(uint64(i)/page + 1)
+	}
+	var ms [2]*Memory
+	for i := range ms {
+		if ms[i], err = NewMemory("test", 8*page); err != nil {
+			t.Fatal(err)
+		}
+		ms[i].Bytes[0] = 99
+		if err := ms[i].Map(2*page, 4*page, s, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a, b := ms[0], ms[1]
+	a.Bytes[3*page] = 77
+	if err := a.Renew(4*page, page); err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []byte{99, 0, 1, 77, 0, 4, 0, 0} {
+		if got := a.Bytes[uint64(i)*page]; got != want {
+			t.Errorf("page %d reads %d, want %d", i, got, want)
+		}
+	}
+	if b.Bytes[3*page] != 2 || b.Bytes[4*page] != 3 || s.Bytes[page] != 2 {
+		t.Error("a store to one is seen in the other")
+	}
+	if n := s.Used(); n != 4*page {
+		t.Errorf("%d bytes used", n)
+	}
+	if err := s.Free(page, page); err != nil || s.Used() != 3*page {
+		t.Errorf("%v, %d bytes used", err, s.Used())
+	}
+	if err := s.Close(); err != nil || b.Bytes[5*page] != 4 {
+		t.Error("what is shared went with its owner", err)
+	}
+	if MaxMappings() < 1000 {
+		t.Error(MaxMappings())
+	}
+	for _, m := range ms {
+		if err := m.Close(); err != nil {
+			t.Error(err)
+		}
 	}
 }

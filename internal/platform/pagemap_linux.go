@@ -2,6 +2,7 @@ package platform
 
 import (
 	"encoding/binary"
+	"fmt"
 	"os"
 	"sync"
 	"unsafe"
@@ -51,23 +52,36 @@ func (m *Memory) entries(off uint64, f func(page uint64, e entry) bool) bool {
 	return true
 }
 
-// Usage is what a memory takes of the host, in bytes.
-type Usage struct {
-	Private uint64 // in the host's memory, for this memory alone
-	Swapped uint64 // on the host's swap
+// PageState tells what a page of a Memory takes of the host.
+type PageState uint8
+
+const (
+	PageAbsent  PageState = iota // nothing: it was not touched, or given back
+	PagePrivate                  // memory of its own
+	PageSwapped                  // a place on the host's swap, of its own
+	PageBorrows                  // nothing: it reads what others have too
+)
+
+func (s PageState) String() string {
+	names := [...]string{"absent", "private", "swapped", "borrows"}
+	if int(s) < len(names) {
+		return names[s]
+	}
+	return fmt.Sprintf("PageState(%d)", uint8(s))
 }
 
-// Usage asks the host; ok is false if it does not tell.
-func (m *Memory) Usage() (u Usage, ok bool) {
-	page := uint64(os.Getpagesize())
-	ok = m.entries(0, func(_ uint64, e entry) bool {
+// States calls f for each page from off until f returns false. It returns
+// false if the host does not tell.
+func (m *Memory) States(off uint64, f func(off uint64, s PageState) bool) bool {
+	return m.entries(off, func(page uint64, e entry) bool {
 		switch {
 		case e&entrySwapped != 0:
-			u.Swapped += page
-		case e&entryPresent != 0 && e&entryFile == 0 && e&entryOnce != 0:
-			u.Private += page
+			return f(page, PageSwapped)
+		case e&entryPresent == 0:
+			return f(page, PageAbsent)
+		case e&entryFile == 0 && e&entryOnce != 0:
+			return f(page, PagePrivate)
 		}
-		return true
+		return f(page, PageBorrows)
 	})
-	return u, ok
 }

@@ -31,12 +31,13 @@ type vm struct {
 // boot starts a Linux on a host; cfg says what is not usual.
 func boot(t testing.TB, h *doppel.Host, cfg doppel.Config) *vm {
 	t.Helper()
-	v := start(t, h, cfg)
+	v := begin(t, h, cfg, nil)
 	v.expect("initramfs is up")
 	return v
 }
 
-func start(t testing.TB, h *doppel.Host, cfg doppel.Config) *vm {
+// begin starts a machine, after before.
+func begin(t testing.TB, h *doppel.Host, cfg doppel.Config, before func(*doppel.Machine)) *vm {
 	t.Helper()
 	f := guest.Get(t)
 	if cfg.Initrd == "" {
@@ -51,6 +52,9 @@ func start(t testing.TB, h *doppel.Host, cfg doppel.Config) *vm {
 		t.Fatal(err)
 	}
 	v.Machine = m
+	if before != nil {
+		before(m)
+	}
 	go func() {
 		defer close(v.ended)
 		m.Run(context.Background())

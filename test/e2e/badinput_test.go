@@ -178,6 +178,7 @@ func TestBadInput(t *testing.T) {
 		{"small memory limit", "run --memory-limit 5M", 2, []string{"--memory-limit", "64 MiB"}},
 		{"memory limit of words", "run --memory-limit much", 2, []string{"--memory-limit", "much", "512M"}},
 		{"memory policy", "run --memory-policy best", 2, []string{"--memory-policy", "overcommit", "strict"}},
+		{"memory sharing", "run --memory-sharing some", 2, []string{"--memory-sharing", "auto", "off"}},
 		{"more than the limit", "run --memory 512M --memory-policy strict --memory-limit 100M", 2, []string{"--memory", "100 MiB", "overcommit"}},
 		{"balloon of nobody", "balloon no-such-machine 5M", 2, []string{"no-such-machine", "doppel stats"}},
 		{"balloon of no size", "balloon no-such-machine much", 2, []string{"much", "512M"}},

@@ -58,7 +58,8 @@ type Memory struct {
 	Size     uint64 `json:"size"`     // as the guest sees it
 	Resident uint64 `json:"resident"` // in the host's memory, for this machine alone
 	Swapped  uint64 `json:"swapped"`
-	Zero     uint64 `json:"zero"` // never touched or given back
+	Shared   uint64 `json:"shared"` // alike in other machines of the process, and held once
+	Zero     uint64 `json:"zero"`   // never touched or given back
 
 	Balloon   uint64 `json:"balloon"`        // given by the guest
 	Target    uint64 `json:"balloon_target"` // asked of the guest

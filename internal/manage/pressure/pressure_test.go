@@ -60,7 +60,6 @@ type world struct {
 	total  uint64
 	taken  uint64 // by other processes
 	shared uint64
-	merges int
 	g      *Governor
 	now    time.Time
 	limit  uint64
