@@ -13,6 +13,33 @@ import (
 	"doppel/internal/device/virtio/net"
 )
 
+// CheckHost tells whether machines could be on one host, without opening
+// anything: their names, cards, ports and disks, and the networks that they
+// name. It returns the number of the first that cannot, or -1 with an error of
+// the host itself.
+func CheckHost(hc HostConfig, machines []Config) (int, error) {
+	h := &Host{config: hc, networks: map[string]*network{}}
+	if _, err := newHostMemory(&hc); err != nil {
+		return -1, err
+	}
+	for _, c := range hc.Networks {
+		if err := c.validate(); err != nil {
+			return -1, err
+		}
+		if h.networks[c.Name] != nil {
+			return -1, &ConfigError{Field: "Network", Value: c.Name, Reason: "another network has this name; names are unique"}
+		}
+		h.networks[c.Name] = &network{config: c}
+	}
+	for i, cfg := range machines {
+		if err := h.claim(&cfg); err != nil {
+			return i, err
+		}
+		h.machines = append(h.machines, &Machine{host: h, config: cfg})
+	}
+	return 0, nil
+}
+
 // claim fills in what the host chooses (a name, hardware addresses), and
 // checks that what a machine has for itself is nobody else's; the lock is held.
 func (h *Host) claim(cfg *Config) error {
@@ -157,7 +184,7 @@ func (h *Host) claimPorts(cfg *Config) error {
 // publisher is the card that serves published ports, -1 if none can; the lock
 // is held.
 func (h *Host) publisher(cfg *Config) int {
-	return slices.IndexFunc(cfg.NICs, func(n NIC) bool { return n.Switch == "" || h.networks[n.Switch].user != nil })
+	return slices.IndexFunc(cfg.NICs, func(n NIC) bool { return n.Switch == "" || h.networks[n.Switch].config.uplinked() })
 }
 
 // collides tells whether two cannot both be had.

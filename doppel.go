@@ -225,6 +225,11 @@ func (m *Machine) Pause() error { return m.m.Pause() }
 // Resume lets a paused guest go on.
 func (m *Machine) Resume() error { return m.m.Resume() }
 
+// SysRq sends a guest on the serial line one of Linux's magic keys: 's' writes
+// file systems out, 'u' makes them read-only, 'o' switches the machine off, 'b'
+// restarts it. False: the guest does not listen, or not now.
+func (m *Machine) SysRq(key byte) bool { return m.m.Break(key) }
+
 // Reset restarts the guest, as its own reboot does.
 func (m *Machine) Reset() error { return m.m.Reset() }
 

@@ -50,6 +50,9 @@ type network struct {
 	user   *netuser.Network // nil without an uplink
 }
 
+// uplinked tells whether the world is behind the network.
+func (c *Network) uplinked() bool { return c.Uplink != netNone }
+
 func (c *Network) validate() *ConfigError {
 	bad := func(field string, value any, why string) *ConfigError {
 		return &ConfigError{Field: field, Value: fmt.Sprint(value), Reason: why}
@@ -61,6 +64,8 @@ func (c *Network) validate() *ConfigError {
 		return bad("Uplink", c.Uplink, "must be user or none")
 	case c.Uplink == netNone && (c.Subnet.IsValid() || c.UplinkVLAN != 0):
 		return bad("Uplink", c.Uplink, "without an uplink there is neither a subnet nor an uplink's VLAN")
+	case c.Subnet.IsValid() && !netuser.ValidSubnet(c.Subnet):
+		return bad("Subnet", c.Subnet, "must be a private IPv4 network of 24 bits, such as 10.0.3.0/24")
 	case c.UplinkVLAN < 0 || c.UplinkVLAN > int(vswitch.MaxVLAN):
 		return bad("UplinkVLAN", c.UplinkVLAN, fmt.Sprintf("must be 1 to %d", vswitch.MaxVLAN))
 	}
@@ -81,7 +86,7 @@ func openNetwork(c Network) (_ *network, err error) {
 		}
 	}
 	n := &network{config: c, sw: vswitch.New(sc)}
-	if c.Uplink == netNone {
+	if !c.uplinked() {
 		return n, nil
 	}
 	if n.user, err = netuser.New(netuser.Config{Shared: true, Subnet: c.Subnet}); err != nil {

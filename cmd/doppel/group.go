@@ -240,7 +240,9 @@ func (m *member) farewell() {
 		text = fmt.Sprintf("status %d", m.result.Code)
 	}
 	fmt.Fprintf(m.terminal, "\r\n[%s has ended: %s]\r\n", m.name, text)
-	m.terminal.Close()
+	if m.flags.console == stdio {
+		m.terminal.Close() // its end of what all share
+	}
 }
 
 // outcome is the error of the first machine that failed, or the status of the
@@ -265,11 +267,41 @@ func (g *group) outcome() error {
 	return nil
 }
 
-// stop ends all machines in order within a time, and does not wait for it.
+// stop ends all machines in order within a time, and does not wait for it: it
+// gives them Linux's keys for that one after the other, and switches off what
+// does not obey.
 func (g *group) stop(within time.Duration) {
 	g.stopping.Do(func() {
 		time.AfterFunc(within, g.quit)
+		for _, m := range g.members {
+			go m.powerOff(within)
+		}
 	})
+}
+
+// The parts of the time that a guest has to write out its file systems before
+// it is told to make them read-only, and that it has for this.
+const (
+	syncPart    = 10
+	remountPart = 4
+	keyRetry    = 20 * time.Millisecond
+)
+
+// powerOff asks a guest to switch itself off. It ends with the machine.
+func (m *member) powerOff(within time.Duration) {
+	end := time.Now().Add(within)
+	for _, step := range []struct {
+		key  byte
+		wait time.Duration
+	}{{'s', min(within/syncPart, time.Second)}, {'u', min(within/remountPart, 3*time.Second)}, {'o', 0}} {
+		for !m.m.SysRq(step.key) {
+			if m.m.Status() != doppel.Running || time.Now().After(end) {
+				return
+			}
+			time.Sleep(keyRetry)
+		}
+		time.Sleep(step.wait)
+	}
 }
 
 // fill puts the machine's name where {name} stands in values that differ from

@@ -41,20 +41,29 @@ func status(err error) int {
 	if err == nil {
 		return 0
 	}
+	code, text := describe(err)
+	if text != "" {
+		fmt.Fprintf(os.Stderr, "doppel: %s\n", text)
+	}
+	return code
+}
+
+// describe is an error as the user gets it: an exit status, and a sentence
+// unless it is a guest's own status.
+func describe(err error) (code int, text string) {
 	var guest guestStatus
 	if errors.As(err, &guest) {
-		return int(guest)
+		return int(guest), ""
 	}
 	var config *doppel.ConfigError
 	if errors.As(err, &config) {
 		err = usageError{fmt.Errorf("%s %q: %s", flagOf(config.Field), config.Value, config.Reason)}
 	}
-	fmt.Fprintf(os.Stderr, "doppel: %v\n", err)
 	var usage usageError
 	if errors.As(err, &usage) {
-		return exitUsage
+		return exitUsage, err.Error()
 	}
-	return exitHost
+	return exitHost, err.Error()
 }
 
 // flagOf names a field of the configuration as the user knows it: Disks is
@@ -67,6 +76,12 @@ func flagOf(field string) string {
 		return "--net"
 	case "Network", "Uplink", "Subnet", "UplinkVLAN", "Capture":
 		return "--switch"
+	case "CPUWeight":
+		return "--cpu-weight"
+	case "CPUCap":
+		return "--cpu-cap"
+	case "CPUAffinity":
+		return "--cpu-affinity"
 	case "PerfMap":
 		return "--perf-map"
 	case "MemoryLimit":
@@ -103,6 +118,7 @@ finisher is passed on.`,
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	cmd.AddCommand(upCommand(), downCommand(), psCommand(), consoleCommand())
 	cmd.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; see %s --help", err, c.CommandPath())}
 	})

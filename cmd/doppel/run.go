@@ -292,6 +292,25 @@ func (f *runFlags) addImage(ctx context.Context, cfg *doppel.Config, name string
 			return nil, usageError{fmt.Errorf("%s %q: an image brings its own; leave the flag or IMAGE out", flag, value)}
 		}
 	}
+	img, err := getImage(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	cfg.Kernel, cfg.Initrd = img.KernelPath(), img.InitrdPath()
+	cfg.Append = strings.TrimSpace(img.Append + " " + f.append)
+	cfg.Disks = append([]doppel.Disk{{Path: img.Disk(), Ephemeral: f.ephemeral}}, cfg.Disks...)
+	if f.ephemeral {
+		return func() {}, nil
+	}
+	use, err := img.Use()
+	if err != nil {
+		return nil, err
+	}
+	return func() { use.Unlock() }, nil
+}
+
+// getImage finds an image, or builds it if that is known how.
+func getImage(ctx context.Context, name string) (*store.Image, error) {
 	s, err := openStore()
 	if err != nil {
 		return nil, err
@@ -310,15 +329,18 @@ func (f *runFlags) addImage(ctx context.Context, cfg *doppel.Config, name string
 	if img.KernelPath() == "" {
 		return nil, fmt.Errorf("image %q has no kernel; remove it and make it again", name)
 	}
-	cfg.Kernel, cfg.Initrd = img.KernelPath(), img.InitrdPath()
-	cfg.Append = strings.TrimSpace(img.Append + " " + f.append)
-	cfg.Disks = append([]doppel.Disk{{Path: img.Disk(), Ephemeral: f.ephemeral}}, cfg.Disks...)
-	if f.ephemeral {
-		return func() {}, nil
+	return img, nil
+}
+
+// ensureImages finds or builds the images of all members.
+func ensureImages(ctx context.Context, members []*member) error {
+	for _, m := range members {
+		if m.image == "" {
+			continue
+		}
+		if _, err := getImage(ctx, m.image); err != nil {
+			return m.place(err)
+		}
 	}
-	use, err := img.Use()
-	if err != nil {
-		return nil, err
-	}
-	return func() { use.Unlock() }, nil
+	return nil
 }

@@ -21,7 +21,7 @@ const (
 // Lock order: console.pokeMu, then UART.mu, then console.mu.
 type console struct {
 	terminal device.Terminal
-	uart     interface{ Poke() }
+	uart     serial
 
 	pokeMu sync.Mutex
 	paused bool
@@ -34,6 +34,12 @@ type console struct {
 	writing bool   // the writer has bytes that are not out yet
 	closed  bool
 	lost    bool // the terminal does not take output any more: it is dropped
+}
+
+// serial is what the console asks of the serial line's device.
+type serial interface {
+	Poke()
+	Break(then byte) bool
 }
 
 // newConsole returns a console that passes nothing on until start. A nil
@@ -182,4 +188,11 @@ func (c *console) Close() error {
 	c.closed = true
 	c.changed.Broadcast()
 	return nil
+}
+
+// Break sends a break and a character over the serial line of a running
+// machine, by which Linux takes commands (magic SysRq). False: the guest does
+// not listen, or not now.
+func (m *Machine) Break(then byte) bool {
+	return m.Status() == Running && m.console.uart.Break(then)
 }

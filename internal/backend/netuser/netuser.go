@@ -110,6 +110,11 @@ type Network struct {
 	published []net.Addr
 }
 
+// ValidSubnet tells whether a network can have these addresses.
+func ValidSubnet(p netip.Prefix) bool {
+	return p.Addr().Is4() && p.Bits() == Subnet.Bits() && p.Addr().IsPrivate()
+}
+
 // New starts a network and its published ports.
 func New(c Config) (*Network, error) {
 	ctx, cancel := context.WithCancel(context.Background())
@@ -120,7 +125,7 @@ func New(c Config) (*Network, error) {
 	if !n.subnet.IsValid() {
 		n.subnet = Subnet
 	}
-	if !n.subnet.Addr().Is4() || n.subnet.Bits() != Subnet.Bits() || !n.subnet.Addr().IsPrivate() {
+	if !ValidSubnet(n.subnet) {
 		cancel()
 		return nil, fmt.Errorf("user network: subnet %v: must be a private IPv4 network of %d bits, such as 10.0.3.0/24", n.subnet, Subnet.Bits())
 	}

@@ -98,6 +98,25 @@ func (u *UART) Poke() {
 	u.update()
 }
 
+// Break makes a break arrive, and a character behind it: Linux takes the
+// character for a command then (magic SysRq). False: the driver does not listen
+// or has not read what came before; the caller may try again.
+func (u *UART) Break(then byte) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.ier&ierReceive == 0 || u.mcr&mcrLoop != 0 || !u.fifoEnabled() || u.rx.n+u.arriving.n != 0 {
+		return false
+	}
+	// A break is a zero byte with its bit in LSR, which is about the oldest
+	// byte and is cleared when it is read: the next byte has none.
+	u.lsr |= lsrBI
+	u.rx.push(0)
+	u.rx.push(then)
+	u.armTimeout()
+	u.update()
+	return true
+}
+
 // Node implements device.Device.
 func (u *UART) Node(w device.Wiring) *fdt.Node {
 	n := &fdt.Node{Name: device.UnitName("serial", w.Base)}

@@ -57,6 +57,36 @@ func TestReset(t *testing.T) {
 	}
 }
 
+// A break is a zero byte with its bit set, and what is behind it has none.
+func TestBreak(t *testing.T) {
+	e := devicetest.NewEnv()
+	u, f := build(e)
+	if u.Break('s') {
+		t.Error("a break arrives although nobody listens")
+	}
+	wr(u, regFCR, fcrEnable)
+	wr(u, regIER, ierReceive|ierLineStatus)
+	if !u.Break('s') || u.Break('u') {
+		t.Error("one break arrives, and no second one before it was read")
+	}
+	f.in = []byte("x")
+	u.Poke()
+	if id := rd(u, regIIR) &^ iirFIFOs; id != iirLineStatus {
+		t.Errorf("interrupt %#x", id)
+	}
+	for i, want := range []struct{ lsr, data uint8 }{{lsrDR | lsrBI, 0}, {lsrDR, 's'}, {lsrDR, 'x'}} {
+		if lsr := rd(u, regLSR) &^ (lsrTHRE | lsrTEMT); lsr != want.lsr {
+			t.Errorf("byte %d: LSR %#x, want %#x", i, lsr, want.lsr)
+		}
+		if data := rd(u, regRBR); data != want.data {
+			t.Errorf("byte %d: %q, want %q", i, data, want.data)
+		}
+	}
+	if !u.Break('o') {
+		t.Error("no break arrives any more")
+	}
+}
+
 // TestReadBack writes every value to every register that can be read back.
 func TestReadBack(t *testing.T) {
 	u, _ := build(devicetest.NewEnv())

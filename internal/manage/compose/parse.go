@@ -191,7 +191,7 @@ func (f *File) scalar(n ast.Node, what string) (Value, error) {
 	case nil, *ast.NullNode:
 		return Value{}, f.Errorf(place(n), "%s has no value", what)
 	}
-	return Value{}, f.unfit(n, what+" has one value, not a list or a mapping")
+	return Value{}, f.unfit(n, what+" has one value, not a list or a mapping (what has colons in it may need quotes)")
 }
 
 // entry is a key of a mapping and what belongs to it.
