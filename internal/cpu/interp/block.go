@@ -47,8 +47,11 @@ func (in *inst) next() *inst {
 }
 
 // block is a run of instructions in one page, entered at its start only. A
-// conditional branch that is not taken stays in the block. Blocks are known by
-// physical address, so that address spaces share them.
+// conditional branch that is not taken stays in the block, unless a translator
+// has what is hot: then a block that is decoded is likely to be run few times,
+// and it does not pay that the targets of branches are decoded with several
+// others. Blocks are known by physical address, so that address spaces share
+// them.
 //
 // A block belongs to a generation. When that is not the engine's (there was a
 // fence.i), the block's bytes are compared with memory before it is entered,
@@ -75,6 +78,14 @@ type pools struct {
 	code   []inst
 	links  []*block
 	raw    []byte
+}
+
+// translated is where the parts of a translator's blocks are cut from.
+type translated struct {
+	blocks   []Block
+	insts    []riscv.Inst
+	raw      []byte
+	followed []uint16
 }
 
 // cut takes n elements off a pool.
@@ -105,10 +116,10 @@ func (v *VCPU) decode(b *block) {
 		if !ok {
 			break
 		}
-		v.decoded[n] = d
-		code[n], more = v.lower(b, d, off)
+		code[n] = v.lower(b, d, off)
 		code[n].n = uint8(n)
 		off += int(d.Len)
+		more = !ends(d.Op) && !(v.basic && isBranch(d.Op))
 	}
 	b.need = int64(n)
 	fall := inst{op: opFall, n: uint8(n)}
@@ -160,13 +171,21 @@ func (v *VCPU) link(b *block, off int64) uint8 {
 	return uint8(v.nlinks - 1)
 }
 
-// lower puts a decoded instruction in the executor's form and tells whether
-// the block goes on after it.
-func (v *VCPU) lower(b *block, d riscv.Inst, off int) (in inst, more bool) {
+// ends tells whether a block goes on after op nowhere, or by a link only.
+func ends(op riscv.Op) bool {
+	switch op {
+	case riscv.ILLEGAL, riscv.JAL, riscv.JALR, riscv.FENCE_I:
+		return true
+	}
+	return riscv.ECALL <= op && op < riscv.CSRRW
+}
+
+func isBranch(op riscv.Op) bool { return riscv.BEQ <= op && op <= riscv.BGEU }
+
+// lower puts a decoded instruction in the executor's form.
+func (v *VCPU) lower(b *block, d riscv.Inst, off int) (in inst) {
 	in = inst{imm: d.Imm, op: d.Op, off: uint16(off), rd: d.Rd, rs1: d.Rs1, rs2: d.Rs2}
 	switch op := d.Op; {
-	case op == riscv.ILLEGAL:
-		return in, false
 	case op == riscv.JAL:
 		in.rs2 = d.Len
 		if d.Rd == 0 {
@@ -175,11 +194,9 @@ func (v *VCPU) lower(b *block, d riscv.Inst, off int) (in inst, more bool) {
 		} else {
 			in.rs1 = v.link(b, int64(off)+d.Imm)
 		}
-		return in, false
 	case op == riscv.JALR:
 		in.rs2 = d.Len
-		return in, false
-	case riscv.BEQ <= op && op <= riscv.BGEU:
+	case isBranch(op):
 		in.rd = v.link(b, int64(off)+d.Imm)
 	case riscv.LB <= op && op <= riscv.LWU && d.Rd == 0:
 		in.op, in.rs2 = opDrop, uint8(op)
@@ -198,14 +215,12 @@ func (v *VCPU) lower(b *block, d riscv.Inst, off int) (in inst, more bool) {
 		}
 	case op == riscv.LR_W || op == riscv.LR_D:
 		in.rs2 = uint8(b2u(d.RL()))
-	case op == riscv.FENCE_I || riscv.ECALL <= op && op < riscv.CSRRW:
-		return in, false
 	case op >= riscv.FLW && op < riscv.NumOps:
 		if !isFPMemory(op) {
 			in.imm = int64(d.RM) | int64(d.Rs3)<<8
 		}
 	}
-	return in, true
+	return in
 }
 
 // pure ops only compute rd from registers and immediates.

@@ -595,9 +595,11 @@ special: // before the instruction at pc, the first of blk if that is not nil
 		if left < blk.need {
 			v.prefix(blk, int(left))
 			blk = &v.part
-		} else if blk.heat < 0 {
+		} else if blk.heat < 0 && !v.own {
 			v.hot = blk // the translator's
 			return
+		} else if blk.heat < 0 {
+			blk.heat, v.own = 1, false
 		}
 		goto enter
 	}

@@ -96,7 +96,7 @@ func (v *VCPU) fetchSingle(pc uint64) *block {
 	b := &v.single
 	// Without a gpa no successor is in the same page.
 	*b = block{first: &v.singleCode[0], need: 1, gen: v.gen, heat: never, raw: raw[:d.Len]}
-	v.singleCode[0], _ = v.lower(b, d, 0)
+	v.singleCode[0] = v.lower(b, d, 0)
 	v.singleCode[1] = inst{op: opFall, off: uint16(d.Len), rd: noLink, n: 1}
 	return b
 }

@@ -50,8 +50,10 @@ type VCPU struct {
 
 	mark   int64 // Instret plus what is left of the budget
 	heat   int64 // of a new block
+	basic  bool  // a branch ends a block
 	heatOf func(memory.GPA) int64
 	hot    *block
+	own    bool // the next block is executed even if it is hot
 	// codeOf gives what a translator has for a page of code.
 	codeOf    func(gpa memory.GPA, va uint64) unsafe.Pointer
 	codePages map[uint64]struct{} // virtual pages that a translator relies on
@@ -73,11 +75,10 @@ type VCPU struct {
 	cacheBytes int
 	cacheLimit int
 	pools      pools
-	spare      pools                // for Decode
-	nlinks     int                  // of the block that is being decoded
-	decoded    [maxBlock]riscv.Inst // the same block
-	part       block                // the start of a block, where the budget ends in it
-	single     block                // an instruction that is not in the cache
+	translated translated
+	nlinks     int   // of the block that is being decoded
+	part       block // the start of a block, where the budget ends in it
+	single     block // an instruction that is not in the cache
 	singleRaw  [4]byte
 	singleCode [2]inst
 	partCode   [maxBlock + 1]inst
@@ -128,7 +129,6 @@ func (v *VCPU) Init(h *hart.Hart, cfg hart.Config) {
 	v.codePages = make(map[uint64]struct{})
 	v.cacheLimit = maxCacheBytes
 	v.forgetBlocks()
-	v.spare = pools{code: make([]inst, maxBlock+1), raw: make([]byte, 4*maxBlock), links: make([]*block, 2*maxBlock)}
 	h.Init(cfg, nil)
 	h.SetEngine(engine{v})
 	v.forgetAll()

@@ -2,6 +2,7 @@ package interp
 
 import (
 	"fmt"
+	"slices"
 	"unsafe"
 
 	"doppel/internal/cpu"
@@ -16,8 +17,9 @@ import (
 // never is the heat of a block that the interpreter keeps.
 const never = 1 << 62
 
-// SetHeat makes blocks that are decoded from now on hot after n passes.
-func (v *VCPU) SetHeat(n int64) { v.heat = n }
+// SetHeat makes blocks that are decoded from now on hot after n passes. They
+// end at branches.
+func (v *VCPU) SetHeat(n int64) { v.heat, v.basic = n, true }
 
 // SetHeatOf is SetHeat by where the block is.
 func (v *VCPU) SetHeatOf(f func(memory.GPA) int64) { v.heatOf = f }
@@ -57,8 +59,13 @@ func (v *VCPU) Left() int64 { return v.mark - int64(v.h.Instret) }
 func (v *VCPU) Interpret() (hot bool) {
 	v.hot = nil
 	v.exec(v.Left())
+	v.own = false
 	return v.hot != nil
 }
+
+// Own has Interpret execute the first block even if that is hot. The
+// translator's may be longer, and the budget not enough for it.
+func (v *VCPU) Own() { v.own = true }
 
 // Exit is why Run ends.
 func (v *VCPU) Exit() cpu.Exit { return v.exit }
@@ -167,27 +174,91 @@ func (v *VCPU) FPReady() bool { return v.fpReady }
 
 // Block is decoded code that does not change.
 type Block struct {
-	block
-	Insts []riscv.Inst
+	Insts    []riscv.Inst
+	block    // without code until an instruction is executed
+	followed []uint16
 }
 
-// Decode decodes the block at gpa, apart from the interpreter's own. nil means that its first instruction runs
-// into the next page: see DecodeAcross.
-func (v *VCPU) Decode(gpa memory.GPA, host unsafe.Pointer) *Block {
-	b := &Block{block: block{gpa: gpa, host: host}}
-	own, bytes := v.pools, v.cacheBytes
-	v.pools, v.cacheBytes = v.spare, 0
-	v.decode(&b.block)
-	v.pools, v.cacheBytes = own, bytes
-	// Copies: the spare pools are used again.
-	b.first = &append([]inst(nil), b.code()...)[0]
-	b.raw = append([]byte(nil), b.raw...)
-	b.links = nil
-	if b.first.op == opAcross {
+// Decode decodes the block at gpa, apart from the interpreter's own. It goes on
+// after a branch if what follows has been executed so often that no more than
+// warm passes are missing, and ends before the places, by half their offset in
+// the page, that have a number other than 0; nil stands for none. A nil Block means that
+// its first instruction runs into the next page: see DecodeAcross.
+func (v *VCPU) Decode(gpa memory.GPA, host unsafe.Pointer, warm int64, places *[memory.PageSize / 2]uint16) *Block {
+	start := int(gpa & pageMask)
+	var raw [4 * maxBlock]byte // the bytes are copied first: other harts may store to them meanwhile
+	var insts [maxBlock]riscv.Inst
+	var followed [2 * maxBlock]uint16
+	nfollowed, own := 0, v.kept(gpa) // what is here of the interpreter's
+	size := copy(raw[:], unsafe.Slice((*byte)(host), memory.PageSize-start))
+	n, first, off := 0, 0, 0
+	for n < maxBlock {
+		d, ok := decodeAt(raw[off:size])
+		if !ok {
+			break
+		}
+		insts[n] = d
+		n++
+		off += int(d.Len)
+		if own != nil && int(own.need) == n-first {
+			nfollowed += own.followed(followed[nfollowed:])
+		}
+		next := start + off
+		if ends(d.Op) || next < memory.PageSize && places != nil && places[next/2] != 0 {
+			break
+		}
+		if isBranch(d.Op) {
+			own, first = nil, n
+			if next < memory.PageSize {
+				own = v.kept(gpa + memory.GPA(off))
+			}
+			if v.heat != 0 && (own == nil || own.heat > warm) {
+				break
+			}
+		}
+	}
+	if n == 0 {
 		return nil
 	}
-	b.Insts = append(b.Insts, v.decoded[:b.need]...)
+	p := &v.translated
+	b := &cut(&p.blocks, 1)[0]
+	b.Insts = cut(&p.insts, n)
+	copy(b.Insts, insts[:])
+	b.gpa, b.host, b.need, b.raw = gpa, host, int64(n), cut(&p.raw, off)
+	copy(b.raw, raw[:])
+	b.followed = cut(&p.followed, nfollowed)
+	copy(b.followed, followed[:])
 	return b
+}
+
+// followed puts into to the offsets in the page of the blocks that b's links
+// lead to, and returns their number.
+func (b *block) followed(to []uint16) (n int) {
+	for _, next := range b.links {
+		if next != nil && n < len(to) {
+			to[n] = uint16(next.gpa & pageMask)
+			n++
+		}
+	}
+	return n
+}
+
+// Followed tells whether the interpreter has gone on from the block at an
+// offset in the page.
+func (b *Block) Followed(off int32) bool { return slices.Contains(b.followed, uint16(off)) }
+
+// Warm tells whether the interpreter has its block at gpa, and will find it hot
+// after n passes more.
+func (v *VCPU) Warm(gpa memory.GPA, n int64) bool {
+	b := v.kept(gpa)
+	return b != nil && b.heat <= n
+}
+
+// Heat makes the interpreter's block at gpa hot.
+func (v *VCPU) Heat(gpa memory.GPA) {
+	if b := v.kept(gpa); b != nil {
+		b.heat = 0
+	}
 }
 
 // DecodeAcross decodes the instruction that the hart is at, which lies in two
@@ -202,12 +273,21 @@ func (v *VCPU) DecodeAcross(gpa memory.GPA, host unsafe.Pointer) *Block {
 	copy(raw, unsafe.Slice((*byte)(host), 2))
 	copy(raw[2:], unsafe.Slice((*byte)(v.fetches[(v.h.PC+2)>>memory.PageShift%fetchTLBSize].page), 2))
 	d, _ := decodeAt(raw)
-	b := &Block{block: block{gpa: gpa, host: host, need: 1, raw: raw}, Insts: []riscv.Inst{d}}
+	return &Block{block: block{gpa: gpa, host: host, need: 1, raw: raw}, Insts: []riscv.Inst{d}}
+}
+
+// complete makes the block's code for the executor. It has no links.
+func (v *VCPU) complete(b *Block) {
 	v.nlinks = 0
-	first, _ := v.lower(&b.block, d, 0)
-	code := []inst{first, {op: opFall, off: uint16(d.Len), rd: noLink, n: 1}}
+	code := make([]inst, len(b.Insts)+1)
+	off := 0
+	for i, d := range b.Insts {
+		code[i] = v.lower(&b.block, d, off)
+		code[i].n = uint8(i)
+		off += int(d.Len)
+	}
+	code[len(b.Insts)] = inst{op: opFall, off: uint16(off), rd: noLink, n: uint8(len(b.Insts))}
 	b.first = &code[0]
-	return b
 }
 
 // Raw is the block's code, as far as it is in the page where it starts.
@@ -215,9 +295,6 @@ func (b *Block) Raw() []byte { return b.raw[:min(len(b.raw), memory.PageSize-int
 
 // Host is where it is.
 func (b *Block) Host() unsafe.Pointer { return b.host }
-
-// Op is instruction i's, or one of the interpreter's own from riscv.NumOps on.
-func (b *Block) Op(i int) riscv.Op { return b.code()[i].op }
 
 // GPA is its physical address.
 func (b *Block) GPA() memory.GPA { return b.gpa }
@@ -238,6 +315,9 @@ func (o Outcome) String() string { return [...]string{"next", "jump", "end"}[o] 
 // rare instructions, and loads and stores that miss the TLB.
 func (v *VCPU) Execute(b *Block, i int, pc uint64, left int64) Outcome {
 	h := v.h
+	if b.first == nil {
+		v.complete(b)
+	}
 	in := &b.code()[i]
 	gen, key := v.gen, v.jumpKey
 	h.PC = pc + uint64(in.off)

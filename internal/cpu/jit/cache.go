@@ -33,7 +33,8 @@ type cache struct {
 	end    int
 	priv   *hart.Priv // the present one
 	pages  map[pageKey]*codePage
-	blocks []*block    // by number
+	blocks []*block // by number
+	pools  pools
 	sites  int         // that regions have
 	full   bool        // of sites
 	active []*codePage // of the current generation, apart from
@@ -201,17 +202,41 @@ type block struct {
 	inside  *region // whose links these are; the block is none itself
 }
 
+// pools are where the parts of blocks are cut from, since blocks come in
+// numbers. A chunk goes when nothing that was cut from it is used any more; so
+// there are no pointers in it, by which one chunk would keep another.
+type pools struct {
+	links []abi.Link
+	taken []bool
+}
+
+// cut takes n elements off a pool.
+func cut[T any](pool *[]T, n int) []T {
+	const chunk = 256
+	if len(*pool) < n {
+		*pool = make([]T, max(n, chunk))
+	}
+	part := (*pool)[:n:n]
+	*pool = (*pool)[n:]
+	return part
+}
+
 // add puts the code of b at the end and returns its address.
 func (c *cache) add(b *block, made abi.Code) uintptr {
 	at := c.end
 	c.put(at, made.Bytes)
-	b.links = append(b.links, made.Links...)
+	n := len(made.Links)
+	b.links, b.taken = cut(&c.pools.links, n), cut(&c.pools.taken, n)
+	copy(b.links, made.Links)
 	for i := range b.links {
-		b.links[i].Patch += at
-		b.links[i].Context += at
-		b.links[i].Stub += at
+		l := &b.links[i]
+		l.Patch += at
+		l.Context += at
+		l.Stub += at
+		if l.Far && b.far == nil {
+			b.far = make([]farLink, n)
+		}
 	}
-	b.taken, b.far = make([]bool, len(b.links)), make([]farLink, len(b.links))
 	c.end = (at + len(made.Bytes) + 15) &^ 15
 	c.blocks = append(c.blocks, b)
 	return c.mem.Exec + uintptr(at)
@@ -249,7 +274,7 @@ func (c *cache) newPage(gpa memory.GPA, host unsafe.Pointer, generation uint64) 
 	t.CodeTable = c.none.CodeTable
 	clear(t.places[:])
 	region := c.in.Hart().Memory().Find(gpa, 1)
-	t.page = &codePage{codeTable: t, generation: generation, at: make(map[uint64]uint64), gpa: gpa, key: c.key(gpa),
+	t.page = &codePage{codeTable: t, generation: generation, at: make(map[uint64]uint64), gpa: gpa &^ pageMask, key: c.key(gpa),
 		region: region, off: uint64(gpa-region.Base) &^ pageMask,
 		lo: memory.PageSize, host: unsafe.Add(host, -int(gpa&pageMask))}
 	c.pages[t.page.key] = t.page
@@ -361,6 +386,11 @@ func (c *cache) page(gpa memory.GPA, generation uint64, s *Stats) *codePage {
 		return nil
 	}
 	return p
+}
+
+// hostOf is where the byte of a page at an offset is.
+func (c *cache) hostOf(p *codePage, off uint64) unsafe.Pointer {
+	return unsafe.Add(p.host, off&pageMask)
 }
 
 // put writes code.

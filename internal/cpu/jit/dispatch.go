@@ -10,7 +10,6 @@ import (
 	"doppel/internal/cpu/jit/abi"
 	"doppel/internal/cpu/jit/lower"
 	"doppel/internal/memory"
-	"doppel/internal/riscv"
 )
 
 const pageMask = memory.PageSize - 1
@@ -20,7 +19,7 @@ const pageMask = memory.PageSize - 1
 func (v *VCPU) run() {
 	for v.in.Interpret() {
 		gpa, host := v.in.Hot()
-		b := v.blockAt(gpa, host)
+		b := v.translate(gpa, host, v.h.PC)
 		switch {
 		case b == nil:
 			v.in.Keep()
@@ -66,9 +65,7 @@ func (v *VCPU) native(b *block) (end bool) {
 			v.stats.Slow++
 			b := v.code.blocks[v.id>>8]
 			pc := v.page | uint64(b.start)
-			if op := b.Op(int(v.id & 0xff)); op < riscv.NumOps {
-				v.stats.SlowOps[op]++
-			}
+			v.stats.SlowOps[b.Insts[v.id&0xff].Op]++
 			switch v.in.Execute(b.Block, int(v.id&0xff), pc, left+b.count) {
 			case interp.Next:
 				code = uintptr(v.resume)
@@ -94,7 +91,16 @@ func (v *VCPU) native(b *block) (end bool) {
 			}
 			b := from.page.block(uint64(v.pc & pageMask))
 			if b == nil {
-				return false
+				// What translated code leads to comes before other code.
+				gpa := from.page.gpa | memory.GPA(v.pc&pageMask)
+				if !v.in.Warm(gpa, v.code.threshold-v.code.threshold/4) {
+					return false
+				}
+				evictions := v.stats.Evictions
+				b = v.translate(gpa, v.code.hostOf(from.page, v.pc), v.pc)
+				if b == nil || b.across || v.stats.Evictions != evictions {
+					return false
+				}
 			}
 			code = v.code.link(from, n, b)
 		case abi.ExitLookup:
@@ -110,7 +116,8 @@ func (v *VCPU) native(b *block) (end bool) {
 			v.sync(left)
 			v.stats.Slices++
 			if reserve == 0 {
-				return false // the interpreter knows how to end at an instruction
+				v.in.Own() // the interpreter knows how to end at an instruction
+				return false
 			}
 			if code = v.find(v.pc); code == 0 {
 				return false
@@ -119,7 +126,11 @@ func (v *VCPU) native(b *block) (end bool) {
 		case abi.ExitPause:
 			v.sync(left)
 			v.stats.Slices++
-			if reserve == 0 || h.Attention.Load() != 0 {
+			if reserve == 0 {
+				v.in.Own()
+				return false
+			}
+			if h.Attention.Load() != 0 {
 				return false
 			}
 			code = uintptr(v.resume)
@@ -211,9 +222,52 @@ func (v *VCPU) find(pc uint64) uintptr {
 	return v.code.mem.Exec + uintptr(off)
 }
 
-// blockAt returns the code of the block at gpa, translated if need be, or nil
-// if it cannot be.
-func (v *VCPU) blockAt(gpa memory.GPA, host unsafe.Pointer) *block {
+// maxGroup is how many blocks are translated at once.
+const maxGroup = 32
+
+// translate returns the code of the block at gpa, which is mapped at pc, or nil
+// if there can be none. The blocks that the interpreter has gone on to from
+// there, and that are warm at least, are translated with it: else the code
+// would be left for each of them again and again.
+func (v *VCPU) translate(gpa memory.GPA, host unsafe.Pointer, pc uint64) *block {
+	b := v.blockAt(gpa, host, pc)
+	if b == nil || b.across {
+		return b
+	}
+	warm, evictions := v.code.threshold-v.code.threshold/4, v.stats.Evictions
+	group := append(v.group[:0], b)
+	for i := 0; i < len(group); i++ {
+		from := group[i]
+		for n := range from.links {
+			l := &from.links[n]
+			if l.Far || from.taken[n] || !from.Followed(l.Target) {
+				continue
+			}
+			to := from.page.block(uint64(l.Target))
+			if to == nil {
+				at := from.page.gpa | memory.GPA(l.Target)
+				if len(group) == maxGroup || !v.in.Warm(at, warm) {
+					continue
+				}
+				to = v.blockAt(at, v.code.hostOf(from.page, uint64(l.Target)), pc&^pageMask|uint64(l.Target))
+				if v.stats.Evictions != evictions {
+					return v.blockAt(gpa, host, pc) // all of the group is gone
+				}
+				if to == nil || to.across {
+					continue
+				}
+				v.in.Heat(at)
+				group = append(group, to)
+			}
+			v.code.link(from, n, to)
+		}
+	}
+	v.group = group
+	return b
+}
+
+// blockAt is translate for one block.
+func (v *VCPU) blockAt(gpa memory.GPA, host unsafe.Pointer, pc uint64) *block {
 	v.fresh()
 	p := v.code.page(gpa, v.generation, &v.stats)
 	if p != nil {
@@ -221,10 +275,19 @@ func (v *VCPU) blockAt(gpa memory.GPA, host unsafe.Pointer) *block {
 			return b
 		}
 	}
-	start := time.Now()
-	src := v.in.Decode(gpa, host)
+	// The clock takes as long as a block of a few instructions.
+	timed := v.stats.Blocks%timedBlocks == 0
+	var start time.Time
+	if timed {
+		start = time.Now()
+	}
+	var places *[memory.PageSize / 2]uint16
+	if p != nil {
+		places = &p.places
+	}
+	src := v.in.Decode(gpa, host, v.code.threshold/2, places)
 	across := src == nil
-	if across && hasAcross {
+	if across && hasAcross && pc == v.h.PC { // else it is too early for a page walk
 		src = v.in.DecodeAcross(gpa, host)
 	}
 	if src == nil {
@@ -256,7 +319,12 @@ func (v *VCPU) blockAt(gpa memory.GPA, host unsafe.Pointer) *block {
 	p.add(b)
 	v.stats.Blocks++
 	v.stats.Bytes += uint64(len(made.Bytes))
-	v.code.trace.block(b, v.h.PC, &v.block, made.Bytes, made.Links)
-	v.stats.Compile += time.Since(start)
+	v.code.trace.block(b, pc, &v.block, made.Bytes, made.Links)
+	if timed {
+		v.stats.Compile += timedBlocks * time.Since(start)
+	}
 	return b
 }
+
+// timedBlocks is how many blocks' translation is timed as often as one's.
+const timedBlocks = 16

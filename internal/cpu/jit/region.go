@@ -297,7 +297,7 @@ func (v *VCPU) install(header *block, r *ir.Region, pages map[int32]*codePage, v
 	// A number serves 256 links.
 	for n := 256; n < len(first.links); n += 256 {
 		c.blocks = append(c.blocks, &block{Block: header.Block, start: header.start, page: p, inside: own,
-			links: first.links[n:], taken: first.taken[n:], far: first.far[n:]})
+			links: first.links[n:], taken: first.taken[n:], far: first.far[min(n, len(first.far)):]})
 	}
 	putJump(c.mem.Bytes[at:], int64(code)-int64(header.code))
 	c.mem.Written(at, jumpBytes)
