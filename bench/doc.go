@@ -8,6 +8,8 @@
 // version on the host and in the guests. Cold code, which is written and run a few times, is measured to see that no
 // program is slower translated than interpreted; it is no part of the mean over all.
 //
+// Last come two threads on two processors against one thread, on each machine and on the host (-threads: only these).
+//
 // A program whose checksum differs between the host, Doppel and QEMU is a failure, not a speed. Nothing here compares a
 // time with a limit: machines differ, ratios of one run do not.
 package main

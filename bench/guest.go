@@ -34,7 +34,10 @@ type Boot struct {
 	Kernel, Initrd, Append string
 	Firmware               string // for QEMU; Doppel has its own
 	Disk, Image            string // Debian: the disk's path, the image's name; both empty without
+	CPUs                   int    // 0 is one
 }
+
+func (b Boot) cpus() string { return strconv.Itoa(max(b.CPUs, 1)) }
 
 // Emulator makes the command that boots a guest with its console on standard
 // input and output.
@@ -52,14 +55,14 @@ func doppelEmulator(path, engine string) Emulator {
 		} else {
 			args = append(args, "--kernel", b.Kernel, "--initrd", b.Initrd, "--append", b.Append, "--net", "none")
 		}
-		return exec.Command(path, append(args, "--memory", guestMemory, "--cpus", "1", "--engine", engine)...)
+		return exec.Command(path, append(args, "--memory", guestMemory, "--cpus", b.cpus(), "--engine", engine)...)
 	}}
 }
 
 // qemuEmulator has the devices that Doppel has, in the same form.
 func qemuEmulator(q *oracle.QEMU) Emulator {
 	return Emulator{"QEMU", func(b Boot) *exec.Cmd {
-		args := []string{"-machine", "virt", "-accel", "tcg", "-smp", "1", "-m", guestMemory, "-bios", b.Firmware,
+		args := []string{"-machine", "virt", "-accel", "tcg", "-smp", b.cpus(), "-m", guestMemory, "-bios", b.Firmware,
 			"-nodefaults", "-display", "none", "-monitor", "none", "-serial", "stdio", "-no-reboot",
 			"-kernel", b.Kernel, "-initrd", b.Initrd, "-append", b.Append}
 		if b.Disk != "" {

@@ -21,6 +21,7 @@ type options struct {
 	quick   bool
 	shared  bool
 	stats   bool
+	threads bool
 	out     string
 	image   string
 	suite   string
@@ -56,7 +57,8 @@ func parseFlags(args []string) (options, error) {
 	fs.BoolVar(&o.quick, "quick", false, "short runs and few rounds: about five minutes")
 	fs.BoolVar(&o.shared, "shared", false, "take off the time for which the scheduler of a busy host made programs wait")
 	fs.BoolVar(&o.stats, "stats", false, "print what each engine's translator did in an iteration of each program")
-	fs.StringVar(&o.out, "o", "", "write the report to `file` (default "+resultsFile+"; nowhere with -only)")
+	fs.BoolVar(&o.threads, "threads", false, "measure only what two processors give to two threads")
+	fs.StringVar(&o.out, "o", "", "write the report to `file` (default "+resultsFile+"; nowhere with -only or -threads)")
 	fs.StringVar(&o.image, "image", "debian:trixie", "`image` whose way to the login prompt is measured; empty for none")
 	fs.StringVar(&o.suite, "qemu-suite", "sid", "Debian `suite` to take QEMU from; empty for the tests' or the host's")
 	if err := fs.Parse(args); err != nil {
@@ -82,7 +84,10 @@ func parseFlags(args []string) (options, error) {
 			return o, fmt.Errorf("-only %s: no program has such a name", *only)
 		}
 	}
-	if o.out == "" && o.only == nil {
+	if o.threads && o.only != nil {
+		return o, errors.New("-threads: -only names programs, of which none is measured then")
+	}
+	if o.out == "" && o.only == nil && !o.threads {
 		o.out = resultsFile
 	}
 	return o, nil
@@ -100,6 +105,9 @@ func (o options) command() string {
 	if e := strings.Join(o.engines, ","); e != "auto" {
 		c += " -engines " + e
 	}
+	if o.threads {
+		c += " -threads"
+	}
 	if o.only != nil {
 		c += fmt.Sprintf(" -only '%s'", o.only)
 	}
@@ -113,7 +121,7 @@ func (o options) command() string {
 func (o options) selected() []Program {
 	var out []Program
 	for _, p := range programs {
-		if o.only == nil || o.only.MatchString(p.Name) {
+		if !o.threads && (o.only == nil || o.only.MatchString(p.Name)) {
 			out = append(out, p)
 		}
 	}

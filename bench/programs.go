@@ -130,7 +130,7 @@ func compile(ctx context.Context, compiler, dir string) (string, error) {
 		return "", err
 	}
 	out := filepath.Join(dir, "bench-"+compiler)
-	args := slices.Concat(cflags, []string{"-o", out}, files, []string{"-lm"})
+	args := slices.Concat(cflags, []string{"-o", out}, files, []string{"-lm", "-pthread"})
 	cmd := exec.CommandContext(ctx, cc, args...)
 	cmd.Dir = src
 	if text, err := cmd.CombinedOutput(); err != nil {

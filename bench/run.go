@@ -46,12 +46,19 @@ func run(ctx context.Context, o options) error {
 	if err := b.prepare(ctx); err != nil {
 		return err
 	}
-	if o.only == nil {
+	if o.only == nil && !o.threads {
 		if err := b.starts(ctx); err != nil {
 			return err
 		}
 	}
-	err = b.programs(ctx)
+	if o.only == nil {
+		if err := b.threads(ctx); err != nil {
+			return err
+		}
+	}
+	if !o.threads {
+		err = b.programs(ctx)
+	}
 	for _, t := range []table{b.report.programTable(), b.report.wholeTable()} {
 		if len(t) > 1 {
 			t.plain(os.Stdout)

@@ -20,7 +20,8 @@ typedef uint64_t u64;
 	P(sequential) P(strided) P(chase) P(memcpy) \
 	P(syscall) P(fault) P(fork) P(exec) P(pipe) P(switch) \
 	P(compiler) P(python) \
-	P(once) P(few) P(many)
+	P(once) P(few) P(many) \
+	P(alone) P(pair)
 
 #define DECLARE(name) void setup_##name(void); u64 run_##name(void);
 PROGRAMS(DECLARE)
