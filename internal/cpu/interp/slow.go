@@ -88,6 +88,10 @@ func (v *VCPU) system(b *block, in *inst) outcome {
 		// Hints that another hart is waited for. unpriv §14 (Zawrs): a stall
 		// may end for any reason.
 		h.Stall()
+		if h.Attention.Load() != 0 { // perhaps it has asked for an end of Run
+			v.advance(in)
+			return slowJump
+		}
 		return slowNext
 	case riscv.FENCE, riscv.FENCE_TSO:
 		barrier()
