@@ -99,7 +99,6 @@ func (s *Scheduler) enqueue(v *VCPU, now, since int64) {
 		return
 	}
 	r := p.running
-	s.charge(r, now) // first: v must not gain what r had alone
 	p.adopt(v)
 	s.push(p, v, now)
 	if v.before(r, p.clock) && p.next == nil {
@@ -118,7 +117,7 @@ func (v *VCPU) before(r *VCPU, clock float64) bool {
 
 // place chooses the processor that a vCPU waits for: an idle one, or that whose
 // vCPU is the furthest ahead if it need not wait there, or that with the
-// shortest queue.
+// shortest queue. If none is idle it charges those that run.
 func (s *Scheduler) place(v *VCPU, now int64) *processor {
 	if p := s.idleFor(v); p != nil {
 		return p
@@ -134,8 +133,9 @@ func (s *Scheduler) place(v *VCPU, now int64) *processor {
 			shortest = p
 		}
 		r := p.running
+		s.charge(r, now)                    // first: v must not gain what r had alone
 		at := max(v.vt-v.proc.clock, -lead) // as adopt will do it
-		ahead := r.vt + r.group.virtual(now-r.since) - p.clock - at
+		ahead := r.vt - p.clock - at
 		if p.next == nil && !r.giveWay.Load() && (ahead > v.group.virtual(wakeLead) || v.woken && !r.woken && at <= 0) && (soonest == nil || ahead > most) {
 			soonest, most = p, ahead
 		}

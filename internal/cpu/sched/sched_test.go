@@ -140,6 +140,27 @@ func TestSleepersDoNotHoard(t *testing.T) {
 	}
 }
 
+// TestNewcomers: who was alone for long, undisturbed, is not behind for it when
+// others come.
+func TestNewcomers(t *testing.T) {
+	for cpus := 1; cpus <= 2; cpus++ {
+		m := newSim(t, cpus)
+		var all []*task
+		for range cpus {
+			all = append(all, m.spin(m.group(Share{}), Share{}))
+		}
+		m.run(5_000 * ms)
+		for range cpus {
+			all = append(all, m.spin(m.group(Share{}), Share{}))
+		}
+		for i, got := range m.shares(60*ms, all...) {
+			if math.Abs(got-.5) > .07 {
+				t.Errorf("%d processors: task %d gets %.3f at first", cpus, i, got)
+			}
+		}
+	}
+}
+
 // TestSteal: a processor whose vCPUs sleep takes those that wait for another.
 func TestSteal(t *testing.T) {
 	m := newSim(t, 4)
