@@ -122,7 +122,7 @@ finisher is passed on.`,
 	cmd.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; see %s --help", err, c.CommandPath())}
 	})
-	cmd.AddCommand(runCommand(), imageCommand(), statsCommand(), labCommand(), balloonCommand())
+	cmd.AddCommand(runCommand(), imageCommand(), statsCommand(), labCommand(), topCommand(), balloonCommand())
 	return cmd
 }
 
