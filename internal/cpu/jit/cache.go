@@ -197,7 +197,8 @@ type block struct {
 	across bool
 
 	samples int     // slices that ended here
-	tries   int     // to make a region of the loop around it
+	since   uint64  // this one
+	tries   int     // in vain, to make a region of the loop around it
 	region  *region // of which it is the header
 	inside  *region // whose links these are; the block is none itself
 }

@@ -24,6 +24,11 @@ func newEmitter(l *abi.Layout, r *amd64.Routines) *emitter {
 	return amd64.NewEmitter((*amd64.Layout)(l), r)
 }
 
+// enterFrame is what code may use of the stack: 16 bytes for each call of the
+// guest in a slice, of which each instruction may be one, and as much as is
+// left for whatever else.
+const enterFrame = maxSlice*16 + 8<<10
+
 //go:noescape
 func enter(routine, state, code uintptr)
 

@@ -40,7 +40,9 @@ import (
 const (
 	// slice is how many instructions run without a look at Attention or a
 	// chance for the garbage collector, about 10 microseconds.
-	defaultSlice = 16384
+	defaultSlice = maxSlice
+	// maxSlice bounds how many calls generated code keeps on the stack.
+	maxSlice = 16384
 	// threshold is how often a block is interpreted first.
 	threshold = 24
 
@@ -84,6 +86,7 @@ type context struct {
 	fpMoves                uint32
 	fpStatus, fpClean      uint32
 	codeBase               uintptr
+	stack                  uintptr
 }
 
 var (
@@ -126,7 +129,8 @@ func makeLayout() abi.Layout {
 		Fetches:     rel(in + l.Fetches), FetchEntries: int32(l.FetchEntries), FetchContext: rel(in + l.FetchContext),
 		CodeBase: rel(ctx + unsafe.Offsetof(v.context.codeBase)),
 		Left:     rel(ctx + unsafe.Offsetof(v.context.left)), Base: rel(ctx + unsafe.Offsetof(v.context.page)),
-		PC: rel(ctx + unsafe.Offsetof(v.context.pc)), Resume: rel(ctx + unsafe.Offsetof(v.context.resume)),
+		Stack: rel(ctx + unsafe.Offsetof(v.context.stack)),
+		PC:    rel(ctx + unsafe.Offsetof(v.context.pc)), Resume: rel(ctx + unsafe.Offsetof(v.context.resume)),
 		ID: rel(ctx + unsafe.Offsetof(v.context.id)), Reason: rel(ctx + unsafe.Offsetof(v.context.reason)),
 		ResHost: rel(ctx + unsafe.Offsetof(v.context.resHost)), ResValue: rel(hartAt + unsafe.Offsetof(v.h.State.ResValue)),
 		ResValid: rel(hartAt + unsafe.Offsetof(v.h.State.ResValid)), ResSize: rel(hartAt + unsafe.Offsetof(v.h.State.ResSize)),
@@ -179,7 +183,7 @@ func (v *VCPU) init(cfg hart.Config, o Options) error {
 	if o.Slice == 0 {
 		o.Slice = defaultSlice
 	}
-	o.Slice = max(o.Slice, interp.MaxBlock) // a slice has room for any block
+	o.Slice = min(max(o.Slice, interp.MaxBlock), maxSlice) // a slice has room for any block
 	mem, err := platform.NewCodeMemory("code", o.CodeBytes)
 	if err != nil {
 		return fmt.Errorf("translator: %w", err)

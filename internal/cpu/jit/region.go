@@ -23,6 +23,11 @@ const (
 	// warmSlices, for each of these, is how many slices end in a region before it is made again.
 	warmSlices = 32
 
+	// sampleWindow is among how many slices they must be: what takes less of the
+	// time does not earn back what a region costs.
+	sampleWindow = 2048
+	maxTries     = 5
+
 	maxRegionBlocks = 96
 	maxRegionInsts  = 800
 )
@@ -61,14 +66,18 @@ func (v *VCPU) sample(pc uint64) {
 	if b == nil {
 		return
 	}
-	if b.samples++; b.samples >= v.samples {
+	n := v.stats.Slices
+	if n-b.since > sampleWindow<<(2*b.tries) {
+		b.samples, b.since = 0, n
+	}
+	if b.samples++; b.samples >= v.samples<<(2*b.tries) {
+		b.samples, b.since = 0, n
 		start := time.Now()
 		if v.promote(b, pc&^pageMask) {
-			b.tries, b.samples = 0, 0
+			b.tries = 0
 		} else {
-			// Not again soon, and ever later: what is not in a loop will hardly be.
-			b.tries = min(b.tries+1, 5)
-			b.samples = -v.samples << (2 * b.tries)
+			// Ever later: what is not in a loop will hardly be.
+			b.tries = min(b.tries+1, maxTries)
 		}
 		v.stats.Compile += time.Since(start)
 	}

@@ -21,6 +21,7 @@ type Layout struct {
 	Left          int32 // the budget
 	Base          int32 // of the page
 	PC            int32
+	Stack         int32 // the host's stack pointer when code was entered
 	Resume        int32 // where a slow instruction's code goes on
 	ID            int32
 	Reason        int32

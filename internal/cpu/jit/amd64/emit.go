@@ -6,8 +6,8 @@
 // (Layout). R14 is what is left of the instruction budget, RBP the virtual
 // address of the page of the running block. Some guest registers live in host
 // registers (mapped) all the time, the others in memory. RAX, RCX and RDX are
-// free. The stack holds the return address to the trampoline; generated code
-// pushes one word.
+// free. The stack holds what calls have left for returns (calls.go) above the
+// return address to the trampoline.
 //
 // A block first takes its length off the budget; exits in its middle give the
 // rest back. Where an instruction cannot be done inline, its stub calls
@@ -102,6 +102,7 @@ func (r *Routines) emit(l *Layout) {
 	}
 	a.movRM(budget, at(state, l.Left))
 	a.movRM(page, at(state, l.Base))
+	a.startCalls(l)
 	a.rr(op{code: 0xff}, 4, RAX) // jmp rax
 
 	var tail []int
@@ -140,6 +141,7 @@ func (r *Routines) emit(l *Layout) {
 		a.movMR(l.x(m.guest), m.host)
 	}
 	a.here(stored)
+	a.movRM(RSP, at(state, l.Stack))
 	a.movMR(at(state, l.Left), budget)
 	a.movMR(at(state, l.Base), page)
 	a.aluMI(aluCmp, false, at(state, l.FPUsed), 0)

@@ -140,11 +140,17 @@ func (e *Emitter) one(in *ir.Inst) {
 		e.compare(in.A, in.B, 0, false)
 		e.sides = append(e.sides, side{e.jcc(branchCond[in.Cond]), in.Target, int32(e.blk.Count) - int32(in.Index) - 1})
 	case ir.Jump:
-		e.returnTo(in.Dst, int32(in.Imm), RAX)
+		if isLink(in.Dst) {
+			e.leaPage(RAX, int32(in.Imm))
+			e.put(in.Dst, RAX)
+			e.calls(RAX, int32(in.Imm))
+		} else {
+			e.returnTo(in.Dst, int32(in.Imm), RAX)
+		}
 		e.goTo(in.Target, false, 0)
 	case ir.JumpReg:
 		e.jumpTarget(in)
-		e.lookup()
+		e.indirect(in)
 	default:
 		if !e.float(in) && !e.system(in) {
 			e.callSlow(in.Index)

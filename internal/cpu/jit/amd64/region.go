@@ -62,6 +62,7 @@ type regionExit struct {
 	target int32
 	back   int32
 	raw    bool
+	call   *ir.Inst // that leads there, or nil
 }
 
 // RegionOp tells whether regions can have in.
@@ -293,15 +294,24 @@ func (e *Emitter) leaveRegion(x *regionExit) {
 	if !x.raw {
 		e.unmap()
 	}
-	if x.target < 0 || x.target >= 4096 {
-		e.farLink(x.target)
+	if x.call != nil {
+		e.leaPage(RAX, int32(x.call.Imm))
+		e.calls(RAX, int32(x.call.Imm))
+	}
+	e.exitTo(x.target)
+}
+
+// exitTo goes on at an offset, with the registers as blocks have them.
+func (e *Emitter) exitTo(target int32) {
+	if target < 0 || target >= 4096 {
+		e.farLink(target)
 		return
 	}
 	from := e.jmp()
 	e.here(from)
 	n := int64(len(e.links))
-	e.links = append(e.links, abi.Link{Patch: from, Target: x.target})
-	e.leaPage(RAX, x.target)
+	e.links = append(e.links, abi.Link{Patch: from, Target: target})
+	e.leaPage(RAX, target)
 	e.movRI(RCX, int64(e.id)+n)
 	e.leave(e.r.link)
 }
@@ -353,6 +363,10 @@ func (e *Emitter) regionBlock(i int) {
 			e.jumpTo(e.jcc(branchCond[in.Cond]), in.Target)
 		case ir.Jump:
 			e.returnTo(in.Dst, int32(in.Imm), RAX)
+			if isLink(in.Dst) && s.ir.Find(in.Target) < 0 {
+				s.exits = append(s.exits, regionExit{from: []int{e.jmp()}, target: in.Target, call: in})
+				break
+			}
 			if i+1 < len(s.ir.Blocks) && s.ir.Blocks[i+1].Start == in.Target {
 				break
 			}
@@ -397,5 +411,5 @@ func (e *Emitter) regionJumpReg(in *ir.Inst) {
 		e.jumpTo(e.jcc(ccE), off)
 	}
 	e.unmap()
-	e.lookup()
+	e.indirect(in)
 }

@@ -187,7 +187,7 @@ func (a *asm) setUserContext(l *Layout) {
 
 // goOn leaves a routine for the code at RAX.
 func (a *asm) goOn(l *Layout, r *Routines) {
-	a.byte(0x59) // pop rcx
+	a.forgetCalls(l)
 	lookup(a, l, r.look)
 }
 
