@@ -119,6 +119,8 @@ scw:	sc.w a2, a3, (a0)
 scd:	sc.d a2, a3, (a0)
 other:	sc.d a2, a3, (a4)
 store:	sd a5, 0(a0)
+	.balign 4
+back:	mret
 `, Options{})
 	h := m.Hart()
 	const data, initial, value = Base + 0x10000, 0xffff_ffff_8000_0001, 0x1234_5678_9abc_def0
@@ -158,6 +160,18 @@ store:	sd a5, 0(a0)
 		m.want(tt.steps+": memory", m.U64(data), tt.want)
 		m.want(tt.steps+": neighbour", m.U64(data+8), initial)
 	}
+	// An interrupt between the two, whose handler touches nothing.
+	m.SetU64(data, initial)
+	h.CSR.Mtvec, h.CSR.Mie = m.Sym("back"), 1<<11
+	h.CSR.Mstatus |= riscv.MstatusMIE
+	m.step("lrd")
+	m.CPUs[0].SetInterrupt(11, true)
+	m.exit(m.CPUs[0].Run(1), cpu.ExitBudget)
+	m.want("cause", h.CSR.Mcause, uint64(riscv.MachineExternalInterrupt))
+	m.CPUs[0].SetInterrupt(11, false)
+	m.step("scd")
+	m.want("an interrupt between lr and sc: result", h.X[12], 1)
+	m.want("an interrupt between lr and sc: memory", m.U64(data), initial)
 }
 
 // checkAtomicFaults: misaligned ones are misaligned exceptions, with no effect.

@@ -98,11 +98,20 @@ func (v *VCPU) loadReserved(in *inst, va, size uint64) outcome {
 
 // storeConditional returns 0 if it stored, else 1.
 //
-// Deviates: unpriv §14.2: SC must fail if another hart has stored to the
-// reservation set since LR. Here it fails if the value has changed, so that
-// stores that put the same value back go unseen; no store then pays for
-// reservations. Code compiled from C, C++, Go or Rust atomics and Linux's own
-// loops compare values and cannot tell.
+// unpriv §14.2: SC must fail if another hart has stored to the reservation set
+// since LR. Here it fails if the value has changed, so that no store pays for
+// reservations. For a constrained LR/SC loop (unpriv §14.3), the only kind that
+// must ever succeed, that is exact. Between its LR and its SC there is no access
+// to memory, no fence and no jump back, and an interrupt ends the reservation
+// (hart.Poll). So nothing tells when LR was: had it been done at the very moment of the
+// exchange, it would have read the same value, every access that is ordered before or
+// after it would be so still, and no store would have come between. What happens
+// is what a hart does that had this timing, whatever came and went before.
+//
+// Deviates: unpriv §14.2, for other loops: if memory is accessed between LR and
+// SC, another hart can change the value and put it back between the two, and SC
+// succeeds. Code compiled from C, C++, Go or Rust atomics and Linux's loops are
+// constrained. See docs/RATIONALE.md for what exactness would cost.
 func (v *VCPU) storeConditional(host unsafe.Pointer, p place, va, size, value uint64) uint64 {
 	h := v.h
 	valid := h.ResValid && h.ResSize == uint8(size) && h.ResAddr == v.gpaOf(host, p)

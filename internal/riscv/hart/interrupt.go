@@ -197,6 +197,10 @@ func (h *Hart) Poll() (ev Event) {
 	for _, cause := range priority {
 		if set>>cause.Code()&1 != 0 {
 			h.enter(cause, 0, to)
+			// unpriv §14.2: SC may fail for any reason. An interrupt between LR and
+			// SC makes it fail, so that SC's comparison of values is exact for the
+			// loops that must succeed (see interp).
+			h.ResValid, h.ResSize, h.ResAddr, h.ResValue = false, 0, 0, 0
 			ev.Interrupted = true
 			break
 		}
