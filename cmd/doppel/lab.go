@@ -46,7 +46,7 @@ The lesson as a whole is examples/seven-steps/README.md.`,
   doppel lab 2 --set period=1ms --set ticks=10
   doppel lab 4 --set threads=8
   doppel lab 4 --bomb
-  doppel lab 7 --set lock=0 --set count=1000000 --no-trace`,
+  doppel lab 7 --set lock=0 --set harts=2 --set count=10000000 --no-trace`,
 		Args: arguments(0, 1, "one step at most"),
 		RunE: func(cmd *cobra.Command, args []string) error { return lab(cmd, f, args) },
 	}
@@ -97,9 +97,6 @@ func lab(cmd *cobra.Command, f labFlags, args []string) error {
 			_, err = fmt.Fprint(out, r)
 		}
 	} else {
-		if !f.brief {
-			fmt.Fprintf(out, "%s\n", step.Text())
-		}
 		err = step.Run(ctx, o)
 	}
 	var wrong *sevensteps.Error
@@ -113,7 +110,7 @@ func lab(cmd *cobra.Command, f labFlags, args []string) error {
 }
 
 func (f *labFlags) options(out io.Writer) (sevensteps.Options, error) {
-	o := sevensteps.Options{Set: map[string]string{}, Engine: f.engine, Lines: f.lines, Trace: !f.mute, Out: out}
+	o := sevensteps.Options{Set: map[string]string{}, Engine: f.engine, Lines: f.lines, Trace: !f.mute, Text: !f.brief, Out: out}
 	if f.lines < 0 {
 		return o, usageError{fmt.Errorf("--lines %d: want 0 or more", f.lines)}
 	}

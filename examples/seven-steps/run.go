@@ -17,6 +17,7 @@ type Options struct {
 	Engine string            // as in doppel.Config
 	Lines  int               // of traces that are shown, 0: all
 	Trace  bool
+	Text   bool // the step's page first
 	Out    io.Writer
 }
 
@@ -43,6 +44,9 @@ func (s *Step) Run(ctx context.Context, o Options) error {
 	n, err := s.newSession(ctx, o)
 	if err != nil {
 		return err
+	}
+	if o.Text {
+		n.screen.printf("%s\n", s.Text())
 	}
 	return s.run(n)
 }

@@ -98,6 +98,8 @@ func List(w io.Writer) error {
 			fmt.Fprintf(&sb, "     %-18s %s\n", p.Name+"="+p.Default, p.Help)
 		}
 	}
+	sb.WriteString("\ndoppel lab 1 runs the first, doppel lab 1 --set limit=10 with something changed.\n")
+	sb.WriteString("Does a fork bomb in step 4 hurt the VMM? doppel lab 4 --bomb measures it.\n")
 	_, err := io.WriteString(w, sb.String())
 	return err
 }
