@@ -40,6 +40,7 @@ type Machine struct {
 	meters *meters
 	aids   aids
 
+	held    []heldFile      // for resets
 	balloon *balloon.Device // nil without one
 	squeeze squeeze
 }
@@ -103,7 +104,7 @@ func New(cfg Config) (*Machine, error) {
 
 // build makes a machine of a configuration that its host has checked.
 func (h *Host) build(cfg *Config) (*Machine, error) {
-	mc, err := cfg.machine()
+	mc, held, err := cfg.machine(h.held())
 	if err != nil {
 		return nil, err
 	}
@@ -127,12 +128,12 @@ func (h *Host) build(cfg *Config) (*Machine, error) {
 	if err != nil {
 		return nil, errors.Join(err, aids.close())
 	}
-	return &Machine{m: m, disks: disks, meters: meters, aids: aids, balloon: b}, nil
+	return &Machine{m: m, disks: disks, meters: meters, aids: aids, held: held, balloon: b}, nil
 }
 
 // machine translates what is not a device.
-func (cfg *Config) machine() (*machine.Config, error) {
-	mc := &machine.Config{
+func (cfg *Config) machine(known []heldFile) (mc *machine.Config, held []heldFile, err error) {
+	mc = &machine.Config{
 		Memory: cfg.Memory, CPUs: cfg.CPUs, Engine: cfg.Engine, Append: cfg.Append,
 		Bare: cfg.Firmware == firmwareNone, Entropy: entropy.Host{}, Trace: cfg.Trace,
 	}
@@ -142,9 +143,8 @@ func (cfg *Config) machine() (*machine.Config, error) {
 	if mc.CPUs == 0 {
 		mc.CPUs = defaultCPUs
 	}
-	var err error
 	if mc.Share, err = cfg.share(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if cfg.Seed != nil {
 		mc.Entropy = entropy.NewSeeded(*cfg.Seed)
@@ -152,24 +152,25 @@ func (cfg *Config) machine() (*machine.Config, error) {
 	if cfg.Console != nil {
 		mc.Console = cfg.serial()
 	}
-	if err := cfg.readFiles(mc); err != nil {
-		return nil, err
+	if held, err = cfg.readFiles(mc, known); err != nil {
+		return nil, nil, err
 	}
-	return mc, nil
+	return mc, held, nil
 }
 
-func (cfg *Config) readFiles(mc *machine.Config) error {
+// readFiles reads those that no machine of the host holds already.
+func (cfg *Config) readFiles(mc *machine.Config, known []heldFile) (held []heldFile, err error) {
 	switch {
 	case cfg.KernelData != nil && cfg.Kernel != "":
-		return &ConfigError{Field: "Kernel", Value: cfg.Kernel, Reason: "there is KernelData too; give one of them"}
+		return nil, &ConfigError{Field: "Kernel", Value: cfg.Kernel, Reason: "there is KernelData too; give one of them"}
 	case cfg.KernelData != nil:
 		mc.Kernel = machine.File{Name: "KernelData", Data: cfg.KernelData}
 	case cfg.Kernel == "" && (cfg.Firmware == "" || mc.Bare):
 		if cfg.Initrd != "" || len(cfg.Disks) > 0 || mc.Bare {
-			return &ConfigError{Field: "Kernel", Value: "(none)", Reason: "a kernel or a firmware is needed to use a disk, an initrd or a bare start"}
+			return nil, &ConfigError{Field: "Kernel", Value: "(none)", Reason: "a kernel or a firmware is needed to use a disk, an initrd or a bare start"}
 		}
 		mc.Kernel = machine.File{Name: "embedded guest", Data: guest.Image()}
-		return nil
+		return nil, nil
 	}
 	for _, f := range []struct {
 		field, path string
@@ -178,13 +179,14 @@ func (cfg *Config) readFiles(mc *machine.Config) error {
 		if f.path == "" || f.to == &mc.Firmware && mc.Bare {
 			continue
 		}
-		data, err := readFile(f.path, mc.Memory)
+		file, err := readFile(f.path, mc.Memory, known)
 		if err != nil {
-			return &ConfigError{Field: f.field, Value: f.path, Reason: err.Error()}
+			return nil, &ConfigError{Field: f.field, Value: f.path, Reason: err.Error()}
 		}
-		*f.to = machine.File{Name: f.path, Data: data}
+		*f.to = machine.File{Name: f.path, Data: file.data}
+		held = append(held, file)
 	}
-	return nil
+	return held, nil
 }
 
 // openDisk opens a disk's file.

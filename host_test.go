@@ -3,11 +3,15 @@ package doppel_test
 import (
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
 
 	"doppel"
+	"doppel/internal/guest"
 )
 
 func newHost(t *testing.T, cfg doppel.HostConfig) *doppel.Host {
@@ -84,5 +88,51 @@ func TestHostNames(t *testing.T) {
 	m.Close()
 	if _, err := h.New(small); err != nil {
 		t.Error(err)
+	}
+}
+
+// What several machines boot is in memory once, until it is changed.
+func TestHostHoldsFilesOnce(t *testing.T) {
+	kernel, initrd := filepath.Join(t.TempDir(), "kernel"), filepath.Join(t.TempDir(), "initrd")
+	write := func(path string, data []byte) {
+		t.Helper()
+		if err := os.WriteFile(path, data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(kernel, guest.Image())
+	write(initrd, make([]byte, 8<<20))
+	h := newHost(t, doppel.HostConfig{})
+	const machines = 8
+	heap := func() uint64 {
+		var ms runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&ms)
+		return ms.HeapAlloc
+	}
+	boot := func() {
+		t.Helper()
+		var out strings.Builder
+		m, err := h.New(doppel.Config{Memory: 64 << 20, Kernel: kernel, Initrd: initrd, Console: doppel.Stream(strings.NewReader("poweroff\n"), &out)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r, err := m.Run(context.Background()); err != nil || r.Reason != doppel.PowerOff {
+			t.Errorf("%v, %v: %s", r, err, out.String())
+		}
+	}
+	boot()
+	one := heap()
+	for range machines - 1 {
+		boot()
+	}
+	if grown := heap() - min(heap(), one); grown > (machines-1)*6<<20 {
+		t.Errorf("%d machines more take %d MiB more of the heap", machines-1, grown>>20)
+	}
+	write(initrd, make([]byte, 8<<20+1)) // another file by the same name
+	one = heap()
+	boot()
+	if grown := heap() - one; grown < 8<<20 {
+		t.Errorf("a kernel that has changed took %d bytes", grown)
 	}
 }

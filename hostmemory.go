@@ -3,6 +3,7 @@ package doppel
 import (
 	"context"
 	"fmt"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -110,13 +111,20 @@ func (h *hostMemory) join(m *Machine) {
 	if !h.strict {
 		g := pressure.New(pressure.Config{
 			Limit: h.limit, Guests: h.pressed, Measure: platform.AskHostMemory,
-			Shared: func() uint64 { return h.pool.Stats().Copies }, Merge: h.pool.Merge,
+			Shared: func() uint64 { return h.pool.Stats().Copies }, Merge: h.mergeShort,
 		})
 		h.done.Go(func() { g.Run(ctx) })
 	}
 	if h.always {
 		h.done.Go(func() { h.merge(ctx) })
 	}
+}
+
+// mergeShort gives back what it can when memory is short: of guests, and of the
+// process itself.
+func (h *hostMemory) mergeShort() (saved uint64) {
+	debug.FreeOSMemory()
+	return h.pool.Merge()
 }
 
 // How often pages are looked for while there is plenty of memory: less often
