@@ -35,6 +35,21 @@ type hostMemory struct {
 	guests []*memoryGuest
 	stop   context.CancelFunc // of the governor; nil before the first machine
 	done   sync.WaitGroup
+
+	counted counted
+}
+
+// counted keeps what was found out last.
+type counted struct {
+	mu    sync.Mutex
+	at    time.Time
+	stats HostMemoryStats
+}
+
+func (c *counted) forget() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.at = time.Time{}
 }
 
 func newHostMemory(cfg *HostConfig) (*hostMemory, error) {

@@ -3,6 +3,7 @@ package doppel
 import (
 	"fmt"
 	"sync"
+	"time"
 
 	"doppel/internal/board"
 	"doppel/internal/device/virtio"
@@ -84,6 +85,13 @@ type MemoryStats struct {
 // Memory tells what the machine's memory takes of the host. What the guest
 // says is as of the call before.
 func (m *Machine) Memory() MemoryStats {
+	if m.balloon != nil {
+		defer m.balloon.Poll()
+	}
+	return m.memory()
+}
+
+func (m *Machine) memory() MemoryStats {
 	s := MemoryStats{Size: m.m.MemorySize()}
 	if u, ok := m.m.MemoryUsage(); ok {
 		s.Resident, s.Swapped, s.Shared = u.Private, u.Swapped, u.Borrowed
@@ -94,7 +102,6 @@ func (m *Machine) Memory() MemoryStats {
 		s.Balloon, s.Target, s.Returned, s.Reported = min(b.Actual, s.Size), b.Target, b.Returned, b.Reported
 		s.Free, _ = b.Stats.Get(balloon.Free)
 		s.Available, _ = b.Stats.Get(balloon.Available)
-		m.balloon.Poll()
 	}
 	return s
 }
@@ -113,12 +120,24 @@ type HostMemoryStats struct {
 	Saved    uint64 // by sharing and by zero pages: Size less Resident and Swapped
 }
 
-// Memory tells what the memory of all machines takes.
+// Memory tells what the memory of all machines takes, as of the last second: to
+// find it out takes some time for each.
 func (h *Host) Memory() HostMemoryStats {
+	c := &h.memory.counted
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if time.Since(c.at) >= time.Second {
+		c.stats = h.countMemory()
+		c.at = time.Now()
+	}
+	return c.stats
+}
+
+func (h *Host) countMemory() HostMemoryStats {
 	s := HostMemoryStats{Limit: h.memory.limit, Copies: h.memory.pool.Stats().Copies}
 	s.Resident = s.Copies
-	for _, m := range h.Machines() {
-		one := m.Memory()
+	for _, g := range h.memory.list() {
+		one := g.m.memory()
 		s.Size += one.Size
 		s.Resident += one.Resident
 		s.Swapped += one.Swapped
@@ -133,4 +152,7 @@ func (h *Host) Memory() HostMemoryStats {
 // MergeMemory looks once for pages of machines that need not be in memory, as
 // the host does by itself when that is short: zero pages, and pages that are
 // alike. It returns the bytes that went back to the host.
-func (h *Host) MergeMemory() uint64 { return h.memory.pool.Merge() }
+func (h *Host) MergeMemory() uint64 {
+	defer h.memory.counted.forget()
+	return h.memory.pool.Merge()
+}

@@ -66,9 +66,35 @@ func oneMachine(args []string, socket string) (*control.Stats, error) {
 	return found[0], nil
 }
 
+// printHostMemory prints what all machines of the process take, if there are
+// others or a limit.
+func printHostMemory(sb *strings.Builder, h *control.Host, own uint64) {
+	if h.Size == own && h.Limit == 0 {
+		return
+	}
+	row := rows(sb)
+	row("all of the process", h.Size)
+	if h.Limit != 0 {
+		row("  limit of their memory", h.Limit)
+	}
+	row("  in the host's memory", h.Resident)
+	if h.Shared != 0 {
+		row("  shared", h.Shared)
+		row("    held once, as", h.Copies)
+	}
+	if h.Balloons != 0 {
+		row("  in balloons", h.Balloons)
+	}
+	row("  saved", h.Saved)
+}
+
+func rows(sb *strings.Builder) func(name string, bytes uint64) {
+	return func(name string, bytes uint64) { fmt.Fprintf(sb, "  %-24s %11.1f MiB\n", name, float64(bytes)/(1<<20)) }
+}
+
 // printMemory prints a machine's memory, in MiB.
 func printMemory(sb *strings.Builder, m *control.Memory) {
-	row := func(name string, bytes uint64) { fmt.Fprintf(sb, "  %-24s %11.1f MiB\n", name, float64(bytes)/(1<<20)) }
+	row := rows(sb)
 	row("memory", m.Size)
 	row("  in the host's memory", m.Resident)
 	if m.Swapped != 0 {

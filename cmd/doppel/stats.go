@@ -118,6 +118,7 @@ func printStats(w io.Writer, s *control.Stats) error {
 		fmt.Fprintf(&sb, "  paused by the host: %s\n", plain(s.Reason))
 	}
 	printMemory(&sb, &s.Memory)
+	printHostMemory(&sb, &s.Host, s.Memory.Size)
 	for _, d := range s.Disks {
 		fmt.Fprintf(&sb, "  disk %s: %d bytes in %d reads, %d in %d writes\n", plain(d.Path), d.ReadBytes, d.Reads, d.WriteBytes, d.Writes)
 	}
@@ -179,6 +180,7 @@ func figures(m *doppel.Machine, name, engine string) control.Stats {
 		}
 	}
 	s.Memory = control.Memory(m.Memory())
+	s.Host = control.Host(m.Host().Memory())
 	s.Weight, s.Cap = m.CPUShare()
 	for _, d := range m.Disks() {
 		s.Disks = append(s.Disks, control.Disk(d))

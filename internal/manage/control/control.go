@@ -33,6 +33,7 @@ type Stats struct {
 	Reason string `json:"reason,omitempty"` // why the host has paused it
 	Engine string `json:"engine"`
 	Memory Memory `json:"memory"`
+	Host   Host   `json:"host_memory"`
 	CPUs   []CPU  `json:"cpus"`
 
 	Weight   int       `json:"cpu_weight"`
@@ -74,6 +75,20 @@ type Memory struct {
 type Bucket struct {
 	Below uint64 `json:"below_ns"`
 	Count uint64 `json:"count"`
+}
+
+// Host is what the memory of all machines of a process takes of the host, in
+// bytes.
+type Host struct {
+	Limit    uint64 `json:"limit"` // 0: what the host has
+	Size     uint64 `json:"size"`
+	Resident uint64 `json:"resident"` // each machine's own, and what they share
+	Swapped  uint64 `json:"swapped"`
+	Shared   uint64 `json:"shared"`
+	Copies   uint64 `json:"copies"` // of resident, for what they share
+	Zero     uint64 `json:"zero"`
+	Balloons uint64 `json:"balloons"`
+	Saved    uint64 `json:"saved"` // size less what is in memory or on swap
 }
 
 // Machine is what a server answers with. Its functions are called on the
