@@ -36,7 +36,8 @@ type member struct {
 // group is one or more machines that are run together. Nothing of it runs
 // before all of it is there; what was opened is undone in the opposite order.
 type group struct {
-	file    string // that describes it, "" for a command line
+	file    string            // that describes it, "" for a command line
+	placed  func(error) error // says where in the file a mistake is that is not a machine's; nil without one
 	host    *doppel.Host
 	members []*member
 	stderr  io.Writer
@@ -100,6 +101,9 @@ func (g *group) open(ctx context.Context, hc doppel.HostConfig) error {
 	}
 	var err error
 	if g.host, err = doppel.NewHost(hc); err != nil {
+		if g.placed != nil {
+			err = g.placed(err)
+		}
 		return err
 	}
 	g.later(g.host.Close)

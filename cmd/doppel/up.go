@@ -75,7 +75,7 @@ func up(cmd *cobra.Command, f upFlags) error {
 	if f.detach {
 		return u.detach(ctx, cmd.OutOrStdout())
 	}
-	return runGroup(ctx, &group{file: u.path, members: u.members, stderr: cmd.ErrOrStderr()}, u.host, func() {})
+	return runGroup(ctx, &group{file: u.path, placed: u.placed, members: u.members, stderr: cmd.ErrOrStderr()}, u.host, func() {})
 }
 
 // running are the machines that a file describes and that run.
@@ -183,7 +183,7 @@ func upReport(cmd *cobra.Command, f upFlags) error {
 		err = u.unplug()
 	}
 	if err == nil {
-		g := &group{file: u.path, members: u.members, stderr: cmd.ErrOrStderr()}
+		g := &group{file: u.path, placed: u.placed, members: u.members, stderr: cmd.ErrOrStderr()}
 		err = runGroup(ctx, g, u.host, func() { tell(reportDone) })
 	}
 	if err != nil {

@@ -65,6 +65,7 @@ type upFile struct {
 	title   string // what its machines are called together
 	host    doppel.HostConfig
 	members []*member
+	placed  func(error) error // says where a mistake is that is not a machine's
 }
 
 // findFile is doppel.yaml, or the file that is named.
@@ -102,7 +103,7 @@ func loadFile(name string, stderr io.Writer) (*upFile, error) {
 	if err := os.Chdir(filepath.Dir(path)); err != nil {
 		return nil, err
 	}
-	u := &upFile{path: path, title: f.Title}
+	u := &upFile{path: path, title: f.Title, placed: placedHost(f)}
 	if u.title == "" {
 		u.title = filepath.Base(filepath.Dir(path))
 	}
@@ -258,15 +259,25 @@ func (u *upFile) check(f *compose.File) error {
 	case i >= 0:
 		return u.members[i].place(err)
 	}
-	var bad *doppel.ConfigError
-	if errors.As(err, &bad) {
-		for j := range f.Networks {
-			if e := findSetting(&f.Networks[j], strings.ToLower(bad.Field), bad.Value); e != nil {
-				return usageError{f.Errorf(e.Pos, "%s %q: %s", strings.ToLower(bad.Field), bad.Value, bad.Reason)}
+	return u.placed(err)
+}
+
+// placedHost returns a function that says where in the file a mistake is that
+// is not a machine's.
+func placedHost(f *compose.File) func(error) error {
+	return func(err error) error {
+		var bad *doppel.ConfigError
+		if errors.As(err, &bad) {
+			key := strings.ToLower(bad.Field)
+			for i := range f.Networks {
+				set := f.Networks[i].Find(key)
+				if set != nil && set.Values[0].Text == bad.Value {
+					return usageError{f.Errorf(set.Values[0].Pos, "%s %q: %s", key, bad.Value, bad.Reason)}
+				}
 			}
 		}
+		return placed(f, &f.Host)(err)
 	}
-	return placed(f, &f.Host)(err)
 }
 
 // placed returns a function that says where in a section a mistake is.

@@ -36,6 +36,9 @@ var (
 const maxMachines = 2
 
 func enter(places int) {
+	if places == 0 {
+		return // not behind one who waits for places
+	}
 	entering.Lock()
 	defer entering.Unlock()
 	for range places {
@@ -55,6 +58,7 @@ type options struct {
 	tty    bool     // on a terminal, with standard error on it too
 	unread bool     // nobody reads standard output
 	large  bool     // too much work for the host to run beside others
+	places int      // of machines that it takes; 0: one, -1: none
 	engine string   // of the machine; "" is the program's choice
 }
 
@@ -86,8 +90,11 @@ func start(t testing.TB, o options, args ...string) *session {
 	}
 	s := &session{t: t, args: args, env: o.env, places: 1, changed: make(chan struct{}), cmd: exec.Command(program, args...)}
 	s.cmd.Env = append(os.Environ(), o.env...)
-	if o.large {
+	switch {
+	case o.large:
 		s.places = maxMachines
+	case o.places != 0:
+		s.places = max(o.places, 0)
 	}
 	enter(s.places)
 	if o.tty {
