@@ -31,3 +31,6 @@ func (cfg *Config) share() (sched.Share, error) {
 	}
 	return s, nil
 }
+
+// Processors are the numbers of the host's processors that machines run on.
+func Processors() []int { return machine.Processors() }
