@@ -240,6 +240,7 @@ func (p *part) Close() error {
 type escape struct {
 	state byte   // 0 text, 1 after ESC, 2 in a CSI sequence, 3 in a string
 	seq   []byte // the sequence so far
+	held  bool   // 0xc2, which begins a control character of two bytes in UTF-8
 }
 
 // maxSequence bounds a control sequence.
@@ -248,7 +249,16 @@ const maxSequence = 32
 func (e *escape) filter(b []byte) []byte {
 	out := make([]byte, 0, len(b))
 	for _, c := range b {
+		if e.held {
+			e.held = false
+			if c >= 0x80 && c < 0xa0 { // C1: ECMA-48 §5.3
+				continue
+			}
+			out = append(out, 0xc2)
+		}
 		switch {
+		case c == 0xc2 && e.state == 0:
+			e.held = true
 		case c == 0x1b:
 			e.state, e.seq = 1, append(e.seq[:0], c)
 		case e.state == 1 && c == '[':
