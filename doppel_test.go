@@ -57,6 +57,13 @@ func TestBadConfig(t *testing.T) {
 		"publish alone":     {Config{Publish: []Publish{{Host: 1, Guest: 2}}}, "Publish", "user network"},
 		"engine":            {Config{Engine: "warp"}, "Engine", "auto, interp, jit or jit,check"},
 		"memory":            {Config{Memory: 1 << 20}, "Memory", "4 MiB"},
+		"weight":            {Config{CPUWeight: -1}, "CPUWeight", "1 to 10000"},
+		"large weight":      {Config{CPUWeight: 10001}, "CPUWeight", "1 to 10000"},
+		"cap":               {Config{CPUCap: "much"}, "CPUCap", "such as 50%"},
+		"cap above CPUs":    {Config{CPUCap: "150%"}, "CPUCap", "1% to 100%"},
+		"small cap":         {Config{CPUCap: "0.1%"}, "CPUCap", "1%"},
+		"affinity":          {Config{CPUAffinity: "first"}, "CPUAffinity", "such as 0,1"},
+		"no such processor": {Config{CPUAffinity: "8000"}, "CPUAffinity", "no processor 8000"},
 		"bare alone":        {Config{Firmware: "none"}, "Kernel", "needed"},
 	} {
 		m, err := New(c.cfg)
