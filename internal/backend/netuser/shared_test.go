@@ -140,8 +140,13 @@ func TestSharedQuota(t *testing.T) {
 	}
 	q := newQuota(2, 3)
 	a, b := netip.MustParseAddr("10.0.2.1"), netip.MustParseAddr("10.0.2.2")
-	if !q.take(a) || !q.take(a) || q.take(a) || !q.take(b) || q.take(b) {
-		t.Error("a quota of 2 each and 3 together")
+	for i, c := range []struct {
+		who  netip.Addr
+		want bool
+	}{{a, true}, {a, true}, {a, false}, {b, true}, {b, false}} {
+		if q.take(c.who) != c.want {
+			t.Errorf("a quota of 2 each and 3 together: number %d", i)
+		}
 	}
 	q.give(a)
 	if !q.take(b) || len(q.held) != 2 {
