@@ -133,11 +133,16 @@ func (v *VCPU) native(b *block) (end bool) {
 			if h.Attention.Load() != 0 {
 				return false
 			}
-			code = uintptr(v.resume)
-			if again := v.warm(); again != 0 {
-				code = again
+			entry, again := v.warm()
+			if !again {
+				entry = uintptr(v.resume)
 			}
-			continue
+			if code = entry; code != 0 {
+				continue
+			}
+			if code = v.find(v.pc); code == 0 {
+				return false
+			}
 		}
 		if h.Attention.Load() != 0 {
 			return false

@@ -71,6 +71,7 @@ type VCPU struct {
 	userEpoch, kernelEpoch uint64 // of the interpreter, that the sites belong to
 	codeEpoch              uint64 // and links to other pages
 	samples                int    // see Options
+	warmSlices             int    // that end in a region before it is made again
 	slice                  int64
 
 	sites  sites
@@ -198,6 +199,10 @@ func (v *VCPU) init(cfg hart.Config, o Options) error {
 	v.in.SetHeatOf(v.code.patience)
 	v.base = uintptr(unsafe.Pointer(&v.h.X)) + bias
 	v.samples, v.slice, v.consts = o.Samples, o.Slice, hostConsts
+	v.warmSlices = warmSlices * o.Samples
+	if o.Samples < regionSamples {
+		v.warmSlices = o.Samples * regionSamples
+	}
 	v.sites.init()
 	v.codeBase = mem.Exec
 	v.code.trace = tracer{cfg.ID, o.Dump, o.PerfMap}

@@ -20,8 +20,9 @@ const (
 	// regionSamples is how many slices end in a block before the loop around it is made a region.
 	regionSamples = 4
 
-	// warmSlices, for each of these, is how many slices end in a region before it is made again.
-	warmSlices = 32
+	// warmSlices, for each of these, is how many slices end in a region before it
+	// is made again: enough to see a program do all that it does.
+	warmSlices = 128
 
 	// sampleWindow is among how many slices they must be: what takes less of the
 	// time does not earn back what a region costs.
@@ -45,9 +46,10 @@ type region struct {
 	context int                 // where its code has the context in which they are so
 
 	// To make it again, knowing where its time goes:
-	source   *ir.Region        // as it was lowered; nil if it has been made again
-	heat     map[int32]int     // slices that ended before a block
-	heated   int               // all of them
+	source   *ir.Region    // as it was lowered; nil if it has been made again
+	heat     map[int32]int // slices that ended before a block
+	heated   int           // all of them
+	accesses []access
 	entries  map[int32]uintptr // where it goes on then
 	sites    int               // the first of its sites
 	ownSites int               // how many it has
@@ -165,16 +167,17 @@ func (v *VCPU) promote(b *block, va uint64) bool {
 }
 
 // warm counts that a slice has ended in a region. After some of them it is made
-// again, and warm returns where its code goes on.
-func (v *VCPU) warm() uintptr {
+// again; warm then returns true, and where that goes on, or 0: what has been left is not
+// to go on.
+func (v *VCPU) warm() (code uintptr, again bool) {
 	r := v.code.blocks[v.id>>8].inside
-	if r.source == nil || r.blocks == 0 {
-		return 0
+	if r.source == nil || r.blocks == 0 { // done, or left for good
+		return 0, false
 	}
 	at := int32(v.pc - v.page)
 	r.heat[at]++
-	if r.heated++; r.heated < warmSlices*v.samples {
-		return 0
+	if r.heated++; r.heated < v.warmSlices {
+		return 0, false
 	}
 	start := time.Now()
 	defer func() { v.stats.Compile += time.Since(start) }()
@@ -183,29 +186,47 @@ func (v *VCPU) warm() uintptr {
 		b := &src.Blocks[i]
 		b.Weight = 1 + 256*r.heat[b.Start]/len(b.Offsets)
 	}
+	opt.Join(src)
 	if r.pages != nil {
 		src.Context = v.code.context(r.context)
 	}
 	if !v.install(r.header, src, r.pages, v.page) {
 		r.source = nil
-		return 0
+		return 0, false
 	}
-	return r.entries[at]
+	return r.entries[at], true
 }
 
-// roam finds the accesses of a region that is made again which missed their
-// site often.
-func (v *VCPU) roam(own *region, r *ir.Region) {
+// access is a check of a region.
+type access struct {
+	off   int32 // of the instruction
+	block int32 // where it is in
+	insts int   // how many that has
+	site  uint16
+}
+
+// each calls f for each check.
+func each(r *ir.Region, f func(*ir.RegionBlock, *ir.Inst)) {
 	for i := range r.Blocks {
 		b := &r.Blocks[i]
-		passes := (own.heat[b.Start] + 1) * int(v.slice) / len(b.Offsets)
 		for j := range b.Insts {
-			in := &b.Insts[j]
-			if in.Span != 0 && int(v.sites.table[own.sites+int(in.Site)].state>>1) > passes/16 {
-				in.Flags |= ir.Roams
+			if b.Insts[j].Span != 0 {
+				f(b, &b.Insts[j])
 			}
 		}
 	}
+}
+
+// roaming finds the accesses of a region that missed their site often.
+func (v *VCPU) roaming(own *region) map[int32]bool {
+	found := map[int32]bool{}
+	for _, a := range own.accesses {
+		passes := (own.heat[a.block] + 1) * int(v.slice) / a.insts
+		if int(v.sites.table[own.sites+int(a.site)].state>>1) > passes/16 {
+			found[a.off] = true
+		}
+	}
+	return found
 }
 
 // inPlace tells whether pages are where a region has them, whose header's is at
@@ -271,8 +292,18 @@ func (v *VCPU) install(header *block, r *ir.Region, pages map[int32]*codePage, v
 		rec.Pass(pass.Name, r)
 	}
 	if again {
-		v.roam(own, r)
-		rec.Pass("roam", r)
+		roaming := v.roaming(own)
+		each(r, func(b *ir.RegionBlock, in *ir.Inst) {
+			if roaming[b.Offsets[in.Index]] {
+				in.Flags |= ir.Roams
+			}
+		})
+		rec.Pass("roaming", r)
+	} else {
+		own.accesses = own.accesses[:0]
+		each(r, func(b *ir.RegionBlock, in *ir.Inst) {
+			own.accesses = append(own.accesses, access{b.Offsets[in.Index], b.Start, len(b.Offsets), in.Site})
+		})
 	}
 	// Nothing goes on in the code that the header has led to: its sites can be
 	// used again.
@@ -294,7 +325,9 @@ func (v *VCPU) install(header *block, r *ir.Region, pages map[int32]*codePage, v
 		c.sites += r.Sites
 	}
 	v.sites.fresh(sites, r)
-	own.blocks = len(r.Blocks)
+	if !again {
+		own.blocks = len(r.Blocks)
+	}
 	first := &block{Block: header.Block, start: header.start, page: p, inside: own}
 	code := c.add(first, made)
 	own.exits = append(own.exits, first)

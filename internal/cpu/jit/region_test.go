@@ -70,7 +70,7 @@ func TestRandomLoops(t *testing.T) {
 		return cputest.NewMachine(t, newEngine, "nop\n", cputest.Options{RAM: 1 << 18})
 	}
 	a := build(func(c hart.Config) cputest.Engine { return interp.New(c) })
-	b := build(engineOf(Options{Threshold: -1, Samples: 1, Slice: 70}))
+	b := build(engineOf(Options{Threshold: -1, Samples: 1, Slice: 150}))
 	seed := *seedFlag
 	for round := range rounds {
 		r := rand.New(rand.NewPCG(seed, uint64(round)))

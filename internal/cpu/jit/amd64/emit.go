@@ -320,7 +320,16 @@ func (e *Emitter) keep(from []int) []int {
 	return e.ints[n:len(e.ints):len(e.ints)]
 }
 
-func (e *Emitter) leaPage(dst Reg, off int32) { e.lea(dst, at(page, off)) }
+func (e *Emitter) leaPage(dst Reg, off int32) {
+	if e.region == nil || !e.region.noPage {
+		e.lea(dst, at(page, off))
+		return
+	}
+	e.movRM(dst, at(state, e.l.Base))
+	if off != 0 {
+		e.lea(dst, at(dst, off))
+	}
+}
 
 // goTo ends a path of the block. If direct, the displacement at from, which
 // leads here, is patched in place of one of its own.

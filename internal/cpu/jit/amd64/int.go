@@ -16,7 +16,8 @@ func (e *Emitter) one(in *ir.Inst) {
 			e.leaPage(d, int32(in.Imm))
 		} else {
 			e.movRI(d, in.Imm)
-			e.aluRR(aluAdd, true, d, page)
+			e.leaPage(RCX, 0)
+			e.aluRR(aluAdd, true, d, RCX)
 		}
 		e.put(in.Dst, d)
 	case ir.Add:

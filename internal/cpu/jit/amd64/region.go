@@ -26,6 +26,7 @@ type regionState struct {
 
 	fhome   [32]Reg
 	changed []moved // hosts that hold other guest registers than blocks have there
+	noPage  bool    // RBP is a home, and what it was is in memory
 	written [64]bool
 	float   bool
 
@@ -33,17 +34,23 @@ type regionState struct {
 	jumps  []regionJump
 	exits  []regionExit
 	checks []siteCheck
-	pauses []int // displacements, by block
-	unmaps []int // displacements of calls
+	pauses []regionPause
+	heads  []bool // blocks of a joined region to which control goes back
+	unmaps []int  // displacements of calls
 	saves  []int
 	loads  []int
+
+	// Of joined regions: the budget is in R14 less the longest way to where it is
+	// looked at, and what has been executed is taken off where ways part or meet.
+	margin  int32
+	charged int // instructions of the block that have been taken off
 
 	held  uint16   // the site whose addend is in RDX, or 0
 	boxed [32]bool // registers that are known to hold singles
 }
 
-// moved is a host register that blocks use for one guest register and the
-// region for another.
+// moved is a host register that blocks use for one guest register, or for the
+// address of the page if that is x0, and the region for another.
 type moved struct {
 	host  Reg
 	block ir.Reg
@@ -53,6 +60,15 @@ type moved struct {
 type regionJump struct {
 	from  int
 	block int
+}
+
+// regionPause is where a slice may end: at an offset, after back has been given
+// back to the budget, which goes on at resume.
+type regionPause struct {
+	from   int
+	at     int32
+	back   int32
+	resume int
 }
 
 // regionExit leads to a block's code. raw: the registers are as blocks have
@@ -95,8 +111,11 @@ func (e *Emitter) Region(r *ir.Region, sites int32, at, id int) abi.Code {
 	e.region = s
 	defer func() { e.region, e.home = nil, mappedHomes }()
 	e.allocate()
+	if r.Joined {
+		s.margin = longestWay(r)
+	}
 	e.enterRegion()
-	s.labels = make([]int, len(r.Blocks))
+	s.labels, s.heads = make([]int, len(r.Blocks)), make([]bool, len(r.Blocks))
 	for i := range r.Blocks {
 		e.regionBlock(i)
 	}
@@ -112,18 +131,89 @@ func (e *Emitter) Region(r *ir.Region, sites int32, at, id int) abi.Code {
 	for i := range s.exits {
 		e.leaveRegion(&s.exits[i])
 	}
-	for i, from := range s.pauses {
-		b := &r.Blocks[i]
-		e.here(from)
-		e.aluRI(aluAdd, true, budget, int32(len(b.Offsets)))
-		e.leaPage(RAX, b.Start)
+	for i := range s.pauses {
+		p := &s.pauses[i]
+		e.here(p.from)
+		e.aluRI(aluAdd, true, budget, p.back)
+		e.leaPage(RAX, p.at)
 		s.saves = append(s.saves, e.call())
-		s.entries[b.Start] = e.pos()
-		s.loads = append(s.loads, e.call())
-		e.patch(e.jmp(), s.labels[i])
+		e.enterAgain(p)
+	}
+	for i, head := range s.heads {
+		if start := r.Blocks[i].Start; head && s.entries[start] == 0 {
+			e.enterAgain(&regionPause{at: start, back: s.margin, resume: s.labels[i]})
+		}
 	}
 	e.transfers()
 	return abi.Code{Bytes: e.buf, Links: e.links, Context: s.context, Entries: s.entries}
+}
+
+// longestWay is the most instructions that are executed from where the budget is
+// looked at, which is where control goes back to a block or before it, to the next such
+// place.
+func longestWay(r *ir.Region) (longest int32) {
+	way := make([]int32, len(r.Blocks))
+	for i := len(r.Blocks) - 1; i >= 0; i-- {
+		b := &r.Blocks[i]
+		on := func(target int32) {
+			if j := r.Find(target); j > i {
+				way[i] = max(way[i], way[j])
+			}
+		}
+		for j := range b.Insts {
+			if op := b.Insts[j].Op; op == ir.Branch || op == ir.Jump {
+				on(b.Insts[j].Target)
+			}
+		}
+		for _, off := range b.Returns {
+			on(off)
+		}
+		way[i] += int32(len(b.Offsets))
+		longest = max(longest, way[i])
+	}
+	return longest
+}
+
+// enterAgain makes where the region goes on after a slice has ended: in a joined
+// one only if the end of the next is not too near.
+func (e *Emitter) enterAgain(p *regionPause) {
+	s := e.region
+	s.entries[p.at] = e.pos()
+	if s.ir.Joined {
+		e.aluRI(aluCmp, true, budget, p.back)
+		enough := e.jcc(ccG)
+		e.leaPage(RAX, p.at)
+		e.leave(e.r.short)
+		e.here(enough)
+	}
+	s.loads = append(s.loads, e.call())
+	if s.ir.Joined {
+		e.aluRI(aluSub, true, budget, p.back)
+	}
+	e.patch(e.jmp(), p.resume)
+}
+
+// charge takes off the budget what a joined block has executed before a jump to
+// other blocks of the region, of which one is done with the jump. If one of them lies before,
+// the slice may end here, at the offset at.
+func (e *Emitter) charge(cur, done int, at int32, back bool) {
+	s := e.region
+	n := done - s.charged
+	if n != 0 {
+		e.aluRI(aluSub, true, budget, int32(n))
+	} else if back {
+		e.rr(wide(0x85), budget, budget)
+	}
+	if back {
+		again := int32(0)
+		if done > cur {
+			again = 1 // the jump itself
+		}
+		from := e.jcc(ccS)
+		s.pauses = append(s.pauses, regionPause{from, at, s.margin + again, e.pos()})
+		s.held, s.boxed = 0, [32]bool{}
+	}
+	s.charged = done
 }
 
 // call leaves the displacement to patch.
@@ -166,7 +256,7 @@ func (e *Emitter) allocate() {
 		slices.SortStableFunc(rs, func(a, b ir.Reg) int { return uses[b] - uses[a] })
 		return rs[:min(n, len(rs))]
 	}
-	ints := best(0, len(mapped))
+	ints := best(0, len(mapped)+1)
 	for i := range e.home {
 		e.home[i], s.fhome[i] = noHome, noHome
 	}
@@ -193,6 +283,11 @@ func (e *Emitter) allocate() {
 		}
 		s.changed = append(s.changed, move)
 	}
+	if len(rest) > 0 {
+		s.noPage = true
+		s.changed = append(s.changed, moved{host: page, own: rest[0]})
+		e.home[rest[0]] = page
+	}
 	for i, r := range best(int(ir.F0), 13) {
 		s.fhome[r-ir.F0] = 3 + Reg(i)
 	}
@@ -204,6 +299,9 @@ func (e *Emitter) allocate() {
 // enterRegion goes from the registers of blocks to those of the region.
 func (e *Emitter) enterRegion() {
 	s := e.region
+	if s.noPage {
+		e.movMR(at(state, e.l.Base), page)
+	}
 	if c := s.ir.Context; c != abi.NoContext {
 		e.rm(op{code: 0x81}, Reg(aluCmp), at(state, e.l.FetchContext))
 		e.imm32(c)
@@ -218,8 +316,15 @@ func (e *Emitter) enterRegion() {
 		e.armRegion()
 		e.here(armed)
 	}
+	if s.ir.Joined {
+		e.aluRI(aluSub, true, budget, s.margin)
+		// There is one more, for a loop of one instruction to get on.
+		s.exits = append(s.exits, regionExit{from: []int{e.jcc(ccLE)}, target: s.ir.Blocks[0].Start, back: s.margin, raw: true})
+	}
 	for _, m := range s.changed {
-		e.movMR(e.l.x(m.block), m.host)
+		if m.block != 0 {
+			e.movMR(e.l.x(m.block), m.host)
+		}
 	}
 	for _, m := range s.changed {
 		e.movRM(m.host, e.l.x(m.own))
@@ -258,7 +363,12 @@ func (e *Emitter) transfers() {
 			if s.written[m.own] {
 				e.movMR(e.l.x(m.own), m.host)
 			}
-			e.movRM(m.host, e.l.x(m.block))
+			if m.block != 0 {
+				e.movRM(m.host, e.l.x(m.block))
+			}
+		}
+		if s.noPage {
+			e.movRM(page, at(state, e.l.Base))
 		}
 		e.storeFloat()
 		e.byte(0xc3)
@@ -270,6 +380,9 @@ func (e *Emitter) transfers() {
 		}
 	}
 	e.storeFloat()
+	if s.noPage {
+		e.movRM(page, at(state, e.l.Base))
+	}
 	e.movMI(false, at(state, e.l.ID), e.id)
 	e.leave(e.r.pause)
 	e.here(s.loads...)
@@ -294,6 +407,7 @@ func (e *Emitter) leaveRegion(x *regionExit) {
 	if !x.raw {
 		e.unmap()
 	}
+	defer e.asBlocks()()
 	if x.call != nil {
 		e.leaPage(RAX, int32(x.call.Imm))
 		e.calls(RAX, int32(x.call.Imm))
@@ -324,11 +438,19 @@ func (e *Emitter) unmap() {
 	}
 }
 
+// asBlocks has code made for when the address of the page is where blocks have
+// it, until what it returns is called.
+func (e *Emitter) asBlocks() (end func()) {
+	noPage := e.region.noPage
+	e.region.noPage = false
+	return func() { e.region.noPage = noPage }
+}
+
 // deopt leaves to the block translator's code of the current instruction.
 func (e *Emitter) deopt(from ...int) {
 	s := e.region
 	n := int(e.cur.Index)
-	back := int32(len(s.cur.Offsets) - n)
+	back := e.owed(n)
 	target := s.cur.Offsets[n]
 	if k := len(s.exits) - 1; k >= 0 && s.exits[k].target == target && s.exits[k].back == back && !s.exits[k].raw {
 		s.exits[k].from = append(s.exits[k].from, from...)
@@ -337,14 +459,25 @@ func (e *Emitter) deopt(from ...int) {
 	s.exits = append(s.exits, regionExit{from: slices.Clone(from), target: target, back: back})
 }
 
-// jumpTo makes the displacement lead to where control goes after a block.
-func (e *Emitter) jumpTo(from int, target int32) {
+// owed is what is to be added to the budget where the region is left and n
+// instructions of the current block have been executed.
+func (e *Emitter) owed(n int) int32 {
+	s := e.region
+	if s.ir.Joined {
+		return s.margin - int32(n-s.charged)
+	}
+	return int32(len(s.cur.Offsets) - n)
+}
+
+// jumpTo makes the displacement lead to where control goes after n instructions
+// of a block.
+func (e *Emitter) jumpTo(from int, target int32, n int) {
 	s := e.region
 	if i := s.ir.Find(target); i >= 0 {
 		s.jumps = append(s.jumps, regionJump{from, i})
 		return
 	}
-	s.exits = append(s.exits, regionExit{from: []int{from}, target: target})
+	s.exits = append(s.exits, regionExit{from: []int{from}, target: target, back: e.owed(n)})
 }
 
 func (e *Emitter) regionBlock(i int) {
@@ -352,27 +485,43 @@ func (e *Emitter) regionBlock(i int) {
 	b := &s.ir.Blocks[i]
 	s.cur, s.held, s.boxed = b, 0, [32]bool{}
 	s.labels[i] = e.pos()
-	e.aluRI(aluSub, true, budget, int32(len(b.Offsets)))
-	s.pauses = append(s.pauses, e.jcc(ccS))
+	s.charged = 0
+	if !s.ir.Joined {
+		e.aluRI(aluSub, true, budget, int32(len(b.Offsets)))
+		s.pauses = append(s.pauses, regionPause{e.jcc(ccS), b.Start, int32(len(b.Offsets)), s.labels[i]})
+	}
+	next := int32(-1 << 31) // what the code goes on with
+	if i+1 < len(s.ir.Blocks) {
+		next = s.ir.Blocks[i+1].Start
+	}
 	for j := range b.Insts {
 		in := &b.Insts[j]
 		e.cur = in
 		switch in.Op {
 		case ir.Branch:
+			n := int(in.Index) + 1
+			if j == len(b.Insts)-2 && b.Insts[j+1].Op == ir.Jump && n == len(b.Offsets) && int(b.Insts[j+1].Index) == n && next == in.Target {
+				// What the branch leads to is next, and the Jump is no instruction.
+				other := b.Insts[j+1].Target
+				e.chargeFor(i, in, in.Target, other)
+				e.compare(in.A, in.B, in.Imm, in.Flags&ir.Immediate != 0)
+				e.jumpTo(e.jcc(branchCond[in.Cond]^1), other, len(b.Offsets))
+				return
+			}
+			e.chargeFor(i, in, in.Target)
 			e.compare(in.A, in.B, in.Imm, in.Flags&ir.Immediate != 0)
-			e.jumpTo(e.jcc(branchCond[in.Cond]), in.Target)
+			e.jumpTo(e.jcc(branchCond[in.Cond]), in.Target, max(n, s.charged))
 		case ir.Jump:
+			e.chargeFor(i, in, in.Target)
 			e.returnTo(in.Dst, int32(in.Imm), RAX)
-			if isLink(in.Dst) && s.ir.Find(in.Target) < 0 {
-				s.exits = append(s.exits, regionExit{from: []int{e.jmp()}, target: in.Target, call: in})
-				break
+			switch {
+			case isLink(in.Dst) && s.ir.Find(in.Target) < 0:
+				s.exits = append(s.exits, regionExit{from: []int{e.jmp()}, target: in.Target, back: e.owed(len(b.Offsets)), call: in})
+			case next != in.Target:
+				e.jumpTo(e.jmp(), in.Target, len(b.Offsets))
 			}
-			if i+1 < len(s.ir.Blocks) && s.ir.Blocks[i+1].Start == in.Target {
-				break
-			}
-			e.jumpTo(e.jmp(), in.Target)
 		case ir.JumpReg:
-			e.regionJumpReg(in)
+			e.regionJumpReg(i, in)
 		case ir.Load:
 			e.regionLoad(in)
 		case ir.Across:
@@ -392,6 +541,31 @@ func (e *Emitter) regionBlock(i int) {
 	}
 }
 
+// chargeFor is charge before a jump of the block cur, in, to targets.
+func (e *Emitter) chargeFor(cur int, in *ir.Inst, targets ...int32) {
+	s := e.region
+	if !s.ir.Joined {
+		return
+	}
+	own, back := false, false
+	for _, target := range targets {
+		j := s.ir.Find(target)
+		own = own || j >= 0
+		if j >= 0 && j <= cur {
+			back, s.heads[j] = true, true
+		}
+	}
+	if !own {
+		return
+	}
+	n := int(in.Index)
+	if n < len(s.cur.Offsets) {
+		e.charge(n, n+1, s.cur.Offsets[n], back)
+	} else {
+		e.charge(n, n, in.Target, back)
+	}
+}
+
 // keepsRDX tells whether the code for in leaves RDX alone.
 func keepsRDX(in *ir.Inst) bool {
 	switch {
@@ -402,14 +576,19 @@ func keepsRDX(in *ir.Inst) bool {
 }
 
 // regionJumpReg compares with where calls return to before it leaves.
-func (e *Emitter) regionJumpReg(in *ir.Inst) {
+func (e *Emitter) regionJumpReg(cur int, in *ir.Inst) {
 	s := e.region
+	e.chargeFor(cur, in, s.cur.Returns...)
 	e.jumpTarget(in)
 	for _, off := range s.cur.Returns {
 		e.leaPage(RCX, off)
 		e.aluRR(aluCmp, true, RAX, RCX)
-		e.jumpTo(e.jcc(ccE), off)
+		e.jumpTo(e.jcc(ccE), off, len(s.cur.Offsets))
+	}
+	if back := e.owed(len(s.cur.Offsets)); back != 0 {
+		e.aluRI(aluAdd, true, budget, back)
 	}
 	e.unmap()
+	defer e.asBlocks()()
 	e.indirect(in)
 }

@@ -26,6 +26,8 @@ type siteCheck struct {
 	back int // where the access goes on, with its addend in RDX
 	base Reg
 	cur  *ir.RegionBlock
+
+	charged int // see regionState
 }
 
 func (e *Emitter) site(in *ir.Inst, field int32) mem {
@@ -53,7 +55,7 @@ func (e *Emitter) access(in *ir.Inst) mem {
 	}
 	switch {
 	case in.Span != 0 && in.Flags&ir.Roams != 0:
-		s.checks = append(s.checks, siteCheck{in, e.probe(in, base), e.pos(), base, s.cur})
+		s.checks = append(s.checks, siteCheck{in, e.probe(in, base), e.pos(), base, s.cur, s.charged})
 	case in.Span != 0:
 		if in.Low != 0 {
 			e.lea(RCX, at(base, in.Low))
@@ -64,7 +66,7 @@ func (e *Emitter) access(in *ir.Inst) mem {
 		e.aluRM(aluCmp, true, RCX, e.site(in, siteLimit))
 		miss := e.jcc(ccAE)
 		e.movRM(RDX, e.site(in, siteAddend))
-		s.checks = append(s.checks, siteCheck{in, []int{miss}, e.pos(), base, s.cur})
+		s.checks = append(s.checks, siteCheck{in, []int{miss}, e.pos(), base, s.cur, s.charged})
 	case s.held != in.Site:
 		e.movRM(RDX, e.site(in, siteAddend))
 	}
@@ -84,7 +86,7 @@ func (e *Emitter) missed(c *siteCheck) {
 		fill = e.r.fillStore
 	}
 	e.patch(e.call(), fill-e.at)
-	e.cur, e.region.cur = c.in, c.cur
+	e.cur, e.region.cur, e.region.charged = c.in, c.cur, c.charged
 	e.deopt(e.jcc(ccNE))
 	if c.base == RAX && c.in.Low != 0 {
 		e.get(RAX, c.in.A)

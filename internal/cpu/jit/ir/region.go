@@ -16,10 +16,13 @@ type Region struct {
 	// Context is the one of the TLB for fetches in which the region may run,
 	// or abi.NoContext if it is all in one page.
 	Context int32
+	// Joined tells that Branches may stand anywhere in a block, and that it is
+	// known how often blocks are executed.
+	Joined bool
 }
 
 // RegionBlock is a run of instructions that ends with a Jump or JumpReg, before
-// which a Branch may stand; no other jumps are in it.
+// which a Branch may stand; no other jumps are in it, unless blocks are joined.
 type RegionBlock struct {
 	Start   int32   // offset in the page
 	Depth   int     // of loops around it in the region, from 1

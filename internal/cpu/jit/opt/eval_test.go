@@ -291,10 +291,13 @@ func TestPassesKeepMeaning(t *testing.T) {
 	}
 	r := rand.New(rand.NewPCG(3, 9))
 	changed := map[string]int{}
-	for range rounds {
+	for round := range rounds {
 		var blocks []ir.RegionBlock
 		for n := range 3 {
 			blocks = append(blocks, ir.RegionBlock{Start: int32(64 * n), Insts: randomInsts(r)})
+		}
+		if round%2 == 1 {
+			blocks = joined(t, r, blocks)
 		}
 		for _, p := range append(slices.Clone(Passes), Pass{"all", Run}) {
 			region := &ir.Region{Blocks: cloned(blocks)}
@@ -331,4 +334,33 @@ func TestPassesKeepMeaning(t *testing.T) {
 			t.Errorf("%s changed %d blocks of %d: this test shows nothing of it", p.Name, changed[p.Name], rounds)
 		}
 	}
+}
+
+// joined joins blocks, and compares them with what they were.
+func joined(t *testing.T, r *rand.Rand, blocks []ir.RegionBlock) []ir.RegionBlock {
+	for i := range blocks {
+		blocks[i].Weight = r.IntN(3)
+		for range blocks[i].Insts {
+			blocks[i].Offsets = append(blocks[i].Offsets, 0)
+		}
+	}
+	region := &ir.Region{Blocks: cloned(blocks)}
+	Join(region)
+	isJump := func(m moment) bool { return m.op == ir.Jump }
+	for range 3 {
+		var a, b machine
+		for i := 1; i < len(a.regs); i++ {
+			a.regs[i] = r.Uint64() >> r.IntN(64)
+		}
+		b.regs = a.regs
+		a.region(blocks)
+		b.region(region.Blocks)
+		a.log, b.log = slices.DeleteFunc(a.log, isJump), slices.DeleteFunc(b.log, isJump)
+		// One of them may have gone on for longer.
+		n := min(len(a.log), len(b.log))
+		if !slices.Equal(a.log[:n], b.log[:n]) {
+			t.Fatalf("joined: %v\n%v", &ir.Region{Blocks: blocks}, region)
+		}
+	}
+	return region.Blocks
 }

@@ -72,19 +72,23 @@ func share(r *ir.Region) {
 	for n := range r.Blocks {
 		var bases [32]based
 		var groups []*group // in the order of their first accesses
+		branches := 0
 		insts := r.Blocks[n].Insts
 		for i := range insts {
 			in := &insts[i]
 			if in.IsMemory() && in.A != 0 && r.Sites+len(groups) < maxSites {
 				b := &bases[in.A]
-				if b.group != nil && !b.group.takes(in, b.delta) {
+				if b.group != nil && !b.group.takes(in, b.delta, branches) {
 					b.group = nil
 				}
 				if b.group == nil {
-					*b = based{group: &group{lo: in.Imm, hi: in.Imm + int64(in.Size)}}
+					*b = based{group: &group{lo: in.Imm, hi: in.Imm + int64(in.Size), branches: branches}}
 					groups = append(groups, b.group)
 				}
 				b.group.add(in, b.delta)
+			}
+			if in.Op == ir.Branch {
+				branches++
 			}
 			if d := in.Def(); d != 0 && d < ir.F0 {
 				bases[d] = after(in, &bases)
@@ -108,9 +112,10 @@ func share(r *ir.Region) {
 // group is accesses that share a site; lo and hi bound them, from the base of
 // the first.
 type group struct {
-	members []*ir.Inst
-	lo, hi  int64
-	stores  bool
+	members  []*ir.Inst
+	lo, hi   int64
+	stores   bool
+	branches int // before the first
 }
 
 // based says that a register is delta from the base of a group's first access.
@@ -119,8 +124,13 @@ type based struct {
 	delta int64
 }
 
-func (g *group) takes(in *ir.Inst, delta int64) bool {
+// takes tells whether in can share the group's check. A store must not that is
+// executed only sometimes: what is loaded from need not be writable.
+func (g *group) takes(in *ir.Inst, delta int64, branches int) bool {
 	lo := delta + in.Imm
+	if stores := in.Op == ir.Store || in.Op == ir.FStore; stores && !g.stores && branches != g.branches {
+		return false
+	}
 	return max(g.hi, lo+int64(in.Size))-min(g.lo, lo) <= maxSpan && fits(min(g.lo, lo))
 }
 
