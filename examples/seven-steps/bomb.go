@@ -92,7 +92,7 @@ func (n *session) bombMachine(h *doppel.Host, name string, step int, set map[str
 	}
 	kernel, err := assemble(source, symbols)
 	if err != nil {
-		return nil, &Error{err}
+		return nil, &Error{fmt.Errorf("the guest's source: %w", err)}
 	}
 	return h.New(doppel.Config{Name: name, KernelData: kernel, Memory: guestMemory, Engine: n.o.Engine, Balloon: "off",
 		CPUAffinity: strconv.Itoa(machine.Processors()[0])})

@@ -1,7 +1,9 @@
 package sevensteps
 
 import (
+	"errors"
 	"fmt"
+	"strings"
 
 	"doppel/internal/riscv/asm"
 )
@@ -28,7 +30,7 @@ const header = `
 func assemble(source string, symbols map[string]uint64) ([]byte, error) {
 	p, err := asm.Assemble(source, asm.Options{Origin: origin, Symbols: symbols})
 	if err != nil {
-		return nil, err
+		return nil, sourceError(err)
 	}
 	size := map[string]uint64{"SIZE": uint64(64 + len(p.Code))}
 	h := asm.MustAssemble(header, asm.Options{Origin: origin - 64, Symbols: size})
@@ -36,4 +38,20 @@ func assemble(source string, symbols map[string]uint64) ([]byte, error) {
 		panic(fmt.Sprintf("BUG: the header has %d bytes", len(h.Code)))
 	}
 	return append(h.Code, p.Code...), nil
+}
+
+// sourceError is a sentence about the first error of a source.
+func sourceError(err error) error {
+	var all asm.ErrorList
+	if !errors.As(err, &all) || len(all) == 0 {
+		return err
+	}
+	first, more := all[0], ""
+	if n := len(all) - 1; n > 0 {
+		more = fmt.Sprintf(" (and %d more)", n)
+	}
+	if first.Line == 0 {
+		return fmt.Errorf("%s%s", first.Message, more)
+	}
+	return fmt.Errorf("line %d, %q: %s%s", first.Line, strings.TrimSpace(first.Text), first.Message, more)
 }

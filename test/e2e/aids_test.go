@@ -118,7 +118,7 @@ func TestStats(t *testing.T) {
 			t.Errorf("doppel stats %q: %s", args, out)
 		}
 	}
-	if got := ask("--control", socket); !regexp.MustCompile(`(?s)^guest, process \d+, running, engine \w+\n  instructions +[1-9]\d*\n`).MatchString(got) {
+	if got := ask("--control", socket); !regexp.MustCompile(`(?s)^guest, process \d+, running, engine \w+\n.*\n  instructions +[1-9]\d*\n`).MatchString(got) {
 		t.Errorf("at a socket: %q", got)
 	}
 	for _, s := range []*session{a, b} {
