@@ -135,6 +135,12 @@ func TestBadInput(t *testing.T) {
 
 		{"memory no number", "run --memory lots", 2, []string{"lots", "512M"}},
 		{"memory negative", "run --memory -5", 2, []string{"-5"}},
+		{"weight zero", "run --cpu-weight 0", 2, []string{"cpu-weight", "1 to 10000"}},
+		{"weight too large", "run --cpu-weight 10001", 2, []string{"cpu-weight", "10001", "1 to 10000"}},
+		{"cap no number", "run --cpu-cap lots", 2, []string{"cpu-cap", "lots", "50%"}},
+		{"cap above the processors", "run --cpus 2 --cpu-cap 201%", 2, []string{"cpu-cap", "200%"}},
+		{"affinity no list", "run --cpu-affinity 1-", 2, []string{"cpu-affinity", "0-3"}},
+		{"affinity not there", "run --cpu-affinity 8000", 2, []string{"cpu-affinity", "8000"}},
 		{"memory zero", "run --memory 0", 2, []string{"memory"}},
 		{"memory small", "run --memory 1M", 2, []string{"memory", "4 MiB"}},
 		{"memory not whole", "run --memory 5000001", 2, []string{"memory", "5000001"}},
