@@ -21,7 +21,7 @@ import (
 // otherwise, or for all machines together.
 var (
 	noKeys   = []string{"name", "switch"}
-	hostKeys = []string{"memory-limit", "memory-policy"}
+	hostKeys = []string{"memory-limit", "memory-policy", "memory-sharing"}
 )
 
 const keyImage = "image"
