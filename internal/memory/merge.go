@@ -2,7 +2,9 @@ package memory
 
 import (
 	"bytes"
+	"cmp"
 	"hash/maphash"
+	"slices"
 	"time"
 
 	"doppel/internal/platform"
@@ -68,7 +70,7 @@ func (p *Pool) plan(m *member) {
 			continue
 		}
 		n := m.run(i, func(k uint32) bool { return m.hashes[i+k] == hashZero })
-		m.add(piece{i, n, true, 0})
+		m.add(&m.work, piece{i, n, true, 0})
 	}
 	if !p.share {
 		return
@@ -77,11 +79,24 @@ func (p *Pool) plan(m *member) {
 	if least := p.minRun(); least < longRun {
 		p.planRuns(m, least)
 	}
+	// Mappings are for all: a machine gets some of those that are left, for its
+	// longest runs.
+	slices.SortStableFunc(m.known, func(a, b piece) int { return cmp.Compare(b.pages, a.pages) })
+	share := max(p.maxRuns-p.runs.Load(), 0)/shareOfRuns + minShare
+	m.work = append(m.work, m.known[:min(int64(len(m.known)), share)]...)
+	m.known = nil
 }
 
+// Of the mappings that are left, one part in so many for each machine, and some
+// more.
+const (
+	shareOfRuns = 16
+	minShare    = 16
+)
+
 // add plans a piece, whose pages are no candidates then.
-func (m *member) add(w piece) {
-	m.work = append(m.work, w)
+func (m *member) add(to *[]piece, w piece) {
+	*to = append(*to, w)
 	clear(m.hashes[w.first : w.first+w.pages]) // hashNone
 }
 
@@ -112,7 +127,7 @@ func (p *Pool) planRun(m *member, i, least uint32) uint32 {
 			return ok && other == id+k && other/slabPages == id/slabPages
 		})
 		if n >= least {
-			m.add(piece{i, n, false, id})
+			m.add(&m.known, piece{i, n, false, id})
 			return n
 		}
 	}
@@ -134,6 +149,9 @@ func (p *Pool) planRun(m *member, i, least uint32) uint32 {
 // lend makes shared pages of n that m and from have alike, and plans for both.
 // It returns how many there are.
 func (p *Pool) lend(m *member, i uint32, from origin, n uint32) uint32 {
+	if p.runs.Load()+2 > p.maxRuns {
+		return n
+	}
 	s, base := p.room()
 	if s == nil {
 		return n
@@ -158,7 +176,7 @@ func (p *Pool) lend(m *member, i uint32, from origin, n uint32) uint32 {
 		return 1
 	}
 	id := base + s.next - good
-	m.add(piece{i, good, false, id})
+	m.add(&m.work, piece{i, good, false, id})
 	from.m.work = append(from.m.work, piece{from.page, good, false, id})
 	return good
 }

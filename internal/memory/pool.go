@@ -56,6 +56,7 @@ type member struct {
 	region *Region // to tell members by; not to be followed
 	hashes []uint64
 	work   []piece
+	known  []piece // of pages that are shared already
 }
 
 // origin is a page of a member.
