@@ -128,32 +128,26 @@ func (v *VCPU) ReplaceCode(old, code unsafe.Pointer) {
 	}
 }
 
-// WithdrawStores forgets all translations for stores to pages that are watched
-// (memory.Region.WatchPage), so that ReleasePage may follow.
-func (v *VCPU) WithdrawStores() {
+// WithdrawStores forgets all translations for stores to pages, which are given
+// by where they are in the host's memory, so that ReleasePage may follow.
+func (v *VCPU) WithdrawStores(pages map[uintptr]struct{}) {
 	for i := range v.stores {
-		v.withdraw(&v.stores[i])
+		v.stores[i].withdraw(pages)
 	}
 	for i := range v.moreStores {
 		for j := range v.moreStores[i] {
-			v.withdraw(&v.moreStores[i][j])
+			v.moreStores[i][j].withdraw(pages)
 		}
 	}
 	v.forgetData()
 }
 
-func (v *VCPU) withdraw(e *tlbEntry) {
+func (e *tlbEntry) withdraw(pages map[uintptr]struct{}) {
 	if e.tag == 0 {
 		return
 	}
-	host := e.addend + uintptr(e.tag&^pageMask)
-	for _, r := range v.mem.Regions() {
-		if off := uint64(host - uintptr(r.Host())); off < r.Size {
-			if r.Watched(off) {
-				e.tag = 0
-			}
-			return
-		}
+	if _, ok := pages[e.addend+uintptr(e.tag&^pageMask)]; ok {
+		e.tag = 0
 	}
 }
 

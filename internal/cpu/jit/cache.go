@@ -304,7 +304,13 @@ func (c *cache) advance(generation uint64, s *Stats) {
 	clear(pages[len(c.active):])
 	if c.kept > maxKept {
 		c.kept = 0
-		c.in.WithdrawStores()
+		// These pages, and not those that are watched: another vCPU may end that
+		// at any time, and a page that is released has no translation.
+		pages := make(map[uintptr]struct{}, len(c.active))
+		for _, p := range c.active {
+			pages[uintptr(p.host)] = struct{}{}
+		}
+		c.in.WithdrawStores(pages)
 		for _, p := range c.active {
 			p.region.ReleasePage(p.off, c.in.ID())
 		}

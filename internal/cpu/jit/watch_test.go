@@ -94,6 +94,47 @@ target:	li a0, 0
 	}
 }
 
+// TestUnwatchedMeanwhile: another vCPU that forgets the page, and so ends its
+// being watched, while this one lets go of it, does not hide this one's stores.
+func TestUnwatchedMeanwhile(t *testing.T) {
+	m, v := machineOf(t, Options{Threshold: -1}, `
+loop:	fence.i
+	jal ra, target
+	j loop
+store:	sw a1, 0(a2)
+	j store
+	.balign 4096
+target:	li a0, 0
+	ret
+`, cputest.Options{})
+	target := m.Sym("target")
+	off := target - cputest.Base
+	rng := rand.New(rand.NewPCG(1, 2))
+	rounds := uint32(1500)
+	if testing.Short() {
+		rounds = 300
+	}
+	for n := range rounds {
+		k := n%1000 + 1
+		v.h.PC, v.h.X[11], v.h.X[12] = m.Sym("store"), uint64(loadA0(k)), target
+		run(t, v, 1)
+		var wg sync.WaitGroup
+		pause := rng.IntN(30_000)
+		wg.Go(func() {
+			for range pause {
+				m.RAM.Watched(off) // takes time
+			}
+			m.RAM.UnwatchPage(off)
+		})
+		v.h.PC = m.Sym("loop")
+		run(t, v, 5*2*maxKept)
+		wg.Wait()
+		if got := v.h.X[10]; got != uint64(k) {
+			t.Fatalf("round %d: the code gave %d, want %d", n, got, k)
+		}
+	}
+}
+
 // TestWatchedCodeInParallel: one vCPU writes code that the other one runs.
 func TestWatchedCodeInParallel(t *testing.T) {
 	m, v := machineOf(t, Options{Threshold: -1}, `
