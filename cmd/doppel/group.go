@@ -70,8 +70,7 @@ func runGroup(ctx context.Context, g *group, hc doppel.HostConfig, started func(
 	defer g.quit()
 	err := g.open(ctx, hc)
 	if err == nil {
-		started()
-		g.run(ctx)
+		g.run(ctx, started)
 	}
 	if undone := g.close(); err == nil {
 		err = undone
@@ -214,7 +213,7 @@ func (g *group) figures(m *member) control.Stats {
 }
 
 // run runs all machines until each has ended.
-func (g *group) run(ctx context.Context) {
+func (g *group) run(ctx context.Context, started func()) {
 	var wg sync.WaitGroup
 	for _, m := range g.members {
 		wg.Go(func() {
@@ -231,6 +230,12 @@ func (g *group) run(ctx context.Context) {
 			}
 		})
 	}
+	for _, m := range g.members {
+		for m.m.Status() == doppel.Created { // Run is about to change it, whatever comes of it
+			time.Sleep(time.Millisecond)
+		}
+	}
+	started()
 	wg.Wait()
 }
 
