@@ -171,7 +171,11 @@ func (g *group) openConsoles() error {
 
 func (g *group) openMachine(i int, m *member) error {
 	m.cfg.Console = m.terminal
-	trace, closeTrace, err := openTrace(m.flags.trace, g.stderr)
+	name := ""
+	if len(g.members) > 1 {
+		name = m.name
+	}
+	trace, closeTrace, err := openTrace(m.flags.trace, name, g.stderr)
 	if err != nil {
 		return err
 	}

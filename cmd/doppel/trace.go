@@ -11,8 +11,9 @@ import (
 )
 
 // openTrace opens where --trace writes. The caller closes it when the machine
-// has ended.
-func openTrace(flag string, stderr io.Writer) (io.Writer, func() error, error) {
+// has ended. A name goes before each line on standard error, which several
+// machines share.
+func openTrace(flag, name string, stderr io.Writer) (io.Writer, func() error, error) {
 	none := func() error { return nil }
 	if flag == "" {
 		return nil, none, nil
@@ -24,10 +25,14 @@ func openTrace(flag string, stderr io.Writer) (io.Writer, func() error, error) {
 	case named && path == "":
 		return nil, none, usageError{errors.New("--trace exits=: no file is named")}
 	case !named:
-		if f, ok := stderr.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-			return newlines{stderr}, none, nil
+		t := traceLines{w: stderr, end: "\n"}
+		if name != "" {
+			t.start = name + " "
 		}
-		return stderr, none, nil
+		if f, ok := stderr.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+			t.end = "\r\n" // the console may have set it to raw mode
+		}
+		return t, none, nil
 	}
 	f, err := os.Create(path)
 	if err != nil {
@@ -36,11 +41,18 @@ func openTrace(flag string, stderr io.Writer) (io.Writer, func() error, error) {
 	return f, f.Close, nil
 }
 
-// newlines writes to a terminal that the console may have set to raw mode.
-type newlines struct{ w io.Writer }
+// traceLines gives lines a start and an end of their own. It gets whole lines.
+type traceLines struct {
+	w          io.Writer
+	start, end string
+}
 
-func (n newlines) Write(p []byte) (int, error) {
-	if _, err := n.w.Write([]byte(strings.ReplaceAll(string(p), "\n", "\r\n"))); err != nil {
+func (t traceLines) Write(p []byte) (int, error) {
+	var sb strings.Builder
+	for line := range strings.Lines(string(p)) {
+		sb.WriteString(t.start + strings.TrimSuffix(line, "\n") + t.end)
+	}
+	if _, err := io.WriteString(t.w, sb.String()); err != nil {
 		return 0, err
 	}
 	return len(p), nil

@@ -252,10 +252,31 @@ func TestScroll(t *testing.T) {
 	}
 }
 
+// shownScreen keeps what was last shown for those on other goroutines.
+type shownScreen struct {
+	tcell.SimulationScreen
+	lines func() []string
+	last  atomic.Pointer[string]
+}
+
+func (s *shownScreen) Show() {
+	s.SimulationScreen.Show()
+	text := strings.Join(s.lines(), "\n")
+	s.last.Store(&text)
+}
+
+func (s *shownScreen) text() string {
+	if p := s.last.Load(); p != nil {
+		return *p
+	}
+	return ""
+}
+
 // TestRun: it asks, draws, takes keys and ends, by a key and by its context.
 func TestRun(t *testing.T) {
 	for _, by := range []string{"key", "context"} {
-		s, lines := screen(t, 80, 10)
+		sim, lines := screen(t, 80, 10)
+		s := &shownScreen{SimulationScreen: sim, lines: lines}
 		ctx, cancel := context.WithCancel(context.Background())
 		var asked atomic.Uint64
 		ended := make(chan struct{})
@@ -270,13 +291,13 @@ func TestRun(t *testing.T) {
 			t.Helper()
 			for end := time.Now().Add(20 * time.Second); !cond(); time.Sleep(time.Millisecond) {
 				if time.Now().After(end) {
-					t.Fatalf("%s does not come: %q", what, lines())
+					t.Fatalf("%s does not come: %q", what, s.text())
 				}
 			}
 		}
 		wait("a machine", func() bool { return asked.Load() > 3 })
 		s.InjectKey(tcell.KeyRune, 'c', 0)
-		wait("a vCPU", func() bool { return strings.Contains(strings.Join(lines(), "\n"), "  cpu1 ") })
+		wait("a vCPU", func() bool { return strings.Contains(s.text(), "  cpu1 ") })
 		if by == "key" {
 			s.InjectKey(tcell.KeyRune, 'q', 0)
 		} else {
