@@ -95,6 +95,7 @@ type codePage struct {
 	// The page from lo to hi, where its blocks are, as it was when the last one
 	// was made: one comparison serves for all of them.
 	at      map[uint64]uint64 // where it is mapped in contexts of fetches
+	last    place             // the last of them that was seen, or zero
 	aliased bool              // in two places of one
 	farIn   []farRef          // that lead here
 	farOut  []farRef          // that lead elsewhere
@@ -388,7 +389,7 @@ func (c *cache) page(gpa memory.GPA, generation uint64, s *Stats) *codePage {
 	if p == nil || p.current(generation) {
 		return p
 	}
-	clear(p.at)
+	p.forgetPlaces()
 	if !c.check(p, generation, s) {
 		return nil
 	}

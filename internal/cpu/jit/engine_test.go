@@ -194,3 +194,35 @@ func TestPanic(t *testing.T) {
 		t.Errorf("%s", text)
 	}
 }
+
+// TestGroups: what a hot block has led to is translated with it and linked, and
+// what was never gone to is not.
+func TestGroups(t *testing.T) {
+	m, v := machineOf(t, Options{Samples: -1}, `
+	li s0, 0
+loop:	addi s0, s0, 1
+	andi t0, s0, 1
+	beqz t0, even
+	addi s1, s1, 1
+	j both
+even:	addi s2, s2, 1
+both:	andi t0, s0, 3
+	bnez t0, loop
+	bltz s0, never
+	addi s3, s3, 1
+	j loop
+never:	addi s4, s4, 1
+	j loop
+`, cputest.Options{})
+	run(t, v, 100_000)
+	x := &m.Hart().X
+	if d := x[9] - x[18]; d > 1 || x[19] != x[8]/4 || x[20] != 0 {
+		t.Errorf("s0 to s4 are %d", append([]uint64{x[8], x[9]}, x[18:21]...))
+	}
+	if s := v.stats; s.Links > 4 || s.Cold > 8 || s.Blocks < 4 || s.Blocks > 7 {
+		t.Errorf("%d links, %d times cold, %d blocks: %v", s.Links, s.Cold, s.Blocks, s)
+	}
+	if p := v.code.pages[v.code.key(cputest.Base)]; p.block(m.Sym("never")-cputest.Base) != nil {
+		t.Error("what never runs is translated")
+	}
+}

@@ -31,11 +31,25 @@ type farLink struct {
 	relinks uint8
 }
 
+// place is where a page is mapped in a context of fetches.
+type place struct{ context, va uint64 }
+
+// forgetPlaces forgets where the page has been seen.
+func (p *codePage) forgetPlaces() {
+	clear(p.at)
+	p.last = place{}
+}
+
 // seen notes that a page is mapped where va is in the present context. It is
 // called before code of the page can run there.
 func (v *VCPU) seen(p *codePage, va uint64) {
 	va &^= pageMask
 	c := v.in.FetchContext()
+	now := place{c, va}
+	if p.last == now {
+		return
+	}
+	p.last = now
 	old, ok := p.at[c]
 	switch {
 	case !ok:
@@ -120,7 +134,7 @@ func (c *cache) unlinkAll() {
 		for _, p := range pages {
 			c.unlinkPage(p)
 			p.farOut = nil
-			clear(p.at)
+			p.forgetPlaces()
 		}
 	}
 }

@@ -44,7 +44,7 @@ const (
 	// maxSlice bounds how many calls generated code keeps on the stack.
 	maxSlice = 16384
 	// threshold is how often a block is interpreted first.
-	threshold = 24
+	threshold = 32
 
 	defaultCodeBytes = 128 << 20
 )
