@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"regexp"
 	"slices"
+	"strings"
 
 	"doppel/internal/backend"
 	"doppel/internal/backend/netuser"
@@ -225,19 +226,17 @@ func (m *Machine) Addr(i int) netip.Addr {
 	return netip.Addr{}
 }
 
-// hostname is how others on the network find a machine's i-th card, "" if the
-// machine's name is none that a host can have (RFC 1123 §2.1).
+// hostname is how others on the network find a machine's i-th card: its name,
+// with dashes for what a host's name cannot have (RFC 1123 §2.1).
 func hostname(machine string, i int) string {
 	if i > 0 {
 		machine = fmt.Sprintf("%s-%d", machine, i)
 	}
-	if !hostnames.MatchString(machine) {
-		return ""
-	}
-	return machine
+	name := strings.Trim(notHostname.ReplaceAllString(machine, "-"), "-")
+	return strings.TrimRight(name[:min(len(name), 63)], "-")
 }
 
-var hostnames = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$`)
+var notHostname = regexp.MustCompile(`[^A-Za-z0-9]+`)
 
 func (p Publish) backend(to netip.Addr) netuser.Publish {
 	addr := p.Addr

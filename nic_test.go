@@ -165,3 +165,14 @@ func TestBadNetworks(t *testing.T) {
 		}
 	}
 }
+
+// Machines whose names hosts cannot have are found all the same.
+func TestHostnames(t *testing.T) {
+	h := newHost(t, doppel.HostConfig{Networks: []doppel.Network{{Name: "lan0"}}})
+	for _, name := range []string{"debian:trixie-1", "???", strings.Repeat("x", 100)} {
+		m, err := h.New(doppel.Config{Name: name, Memory: 16 << 20, Net: "switch=lan0"})
+		if err != nil || !m.Addr(0).IsValid() {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
