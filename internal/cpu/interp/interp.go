@@ -57,6 +57,7 @@ type VCPU struct {
 	// codeOf gives what a translator has for a page of code.
 	codeOf    func(gpa memory.GPA, va uint64) unsafe.Pointer
 	codePages map[uint64]struct{} // virtual pages that a translator relies on
+	reliedOn  [256]uint64         // some of them, plus one, by their lowest bits
 	codeEpoch uint64              // see CodeEpoch
 
 	exit    cpu.Exit

@@ -244,6 +244,7 @@ func (v *VCPU) mayShare(m *hart.Mapping, ctx uint64) {
 func (v *VCPU) forgetCode() {
 	v.codeEpoch++
 	clear(v.codePages)
+	v.reliedOn = [len(v.reliedOn)]uint64{}
 }
 
 // forgetJumps makes all entries of v.jumps void.

@@ -106,7 +106,13 @@ func (v *VCPU) FetchContext() uint64 { return v.fetchCtx }
 
 // RelyOn says that the translator relies on where the page of va is, until
 // CodeEpoch changes.
-func (v *VCPU) RelyOn(va uint64) { v.codePages[va>>memory.PageShift] = struct{}{} }
+func (v *VCPU) RelyOn(va uint64) {
+	page := va >> memory.PageShift
+	if last := &v.reliedOn[page%uint64(len(v.reliedOn))]; *last != page+1 {
+		*last = page + 1
+		v.codePages[page] = struct{}{}
+	}
+}
 
 // CodeEpoch counts when the place of a page was withdrawn that the translator
 // relied on, or the numbers of contexts began anew.

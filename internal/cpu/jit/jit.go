@@ -84,7 +84,7 @@ type context struct {
 	resHost                uint64
 	id, reason             uint32
 	fpOn, fpIf, fpUsed     uint32
-	fpMoves                uint32
+	fpMoves, asks          uint32
 	fpStatus, fpClean      uint32
 	codeBase               uintptr
 	stack                  uintptr
@@ -130,8 +130,8 @@ func makeLayout() abi.Layout {
 		Fetches:     rel(in + l.Fetches), FetchEntries: int32(l.FetchEntries), FetchContext: rel(in + l.FetchContext),
 		CodeBase: rel(ctx + unsafe.Offsetof(v.context.codeBase)),
 		Left:     rel(ctx + unsafe.Offsetof(v.context.left)), Base: rel(ctx + unsafe.Offsetof(v.context.page)),
-		Stack: rel(ctx + unsafe.Offsetof(v.context.stack)),
-		PC:    rel(ctx + unsafe.Offsetof(v.context.pc)), Resume: rel(ctx + unsafe.Offsetof(v.context.resume)),
+		Stack: rel(ctx + unsafe.Offsetof(v.context.stack)), Asks: rel(ctx + unsafe.Offsetof(v.context.asks)),
+		PC: rel(ctx + unsafe.Offsetof(v.context.pc)), Resume: rel(ctx + unsafe.Offsetof(v.context.resume)),
 		ID: rel(ctx + unsafe.Offsetof(v.context.id)), Reason: rel(ctx + unsafe.Offsetof(v.context.reason)),
 		ResHost: rel(ctx + unsafe.Offsetof(v.context.resHost)), ResValue: rel(hartAt + unsafe.Offsetof(v.h.State.ResValue)),
 		ResValid: rel(hartAt + unsafe.Offsetof(v.h.State.ResValid)), ResSize: rel(hartAt + unsafe.Offsetof(v.h.State.ResSize)),

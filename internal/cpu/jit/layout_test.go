@@ -36,6 +36,7 @@ func TestLayout(t *testing.T) {
 		{"CodeBase", layout.CodeBase, uintptr(unsafe.Pointer(&v.codeBase))},
 		{"Left", layout.Left, uintptr(unsafe.Pointer(&v.left))},
 		{"Base", layout.Base, uintptr(unsafe.Pointer(&v.page))},
+		{"Asks", layout.Asks, uintptr(unsafe.Pointer(&v.asks))},
 		{"Stack", layout.Stack, uintptr(unsafe.Pointer(&v.stack))},
 		{"PC", layout.PC, uintptr(unsafe.Pointer(&v.pc))},
 		{"Resume", layout.Resume, uintptr(unsafe.Pointer(&v.resume))},

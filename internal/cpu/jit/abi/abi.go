@@ -22,6 +22,7 @@ type Layout struct {
 	Base          int32 // of the page
 	PC            int32
 	Stack         int32 // the host's stack pointer when code was entered
+	Asks          int32 // 32 bits: how many jumps to other pages find their way before one asks for a link
 	Resume        int32 // where a slow instruction's code goes on
 	ID            int32
 	Reason        int32

@@ -33,6 +33,7 @@ type Routines struct {
 	look  int
 	far   int // goes on at the virtual address in RAX
 	link  int
+	ask   int // link or far
 	short int
 	fpRoutines
 	pause int
@@ -76,6 +77,10 @@ var mappedHomes = func() (t homes) {
 
 const noHome Reg = 0xff
 
+// asks: of so many jumps to other pages that are not linked, one asks to be. Who
+// jumps there often is soon linked, and a process that ends soon asks for little.
+const asks = 16
+
 // NewRoutines makes what is shared.
 func NewRoutines(l *Layout) *Routines {
 	r := &Routines{}
@@ -115,6 +120,10 @@ func (r *Routines) emit(l *Layout) {
 	a.movMR(at(state, l.Resume), RDX)
 	a.mov32MR(at(state, l.ID), RAX)
 	exit(abi.ExitSlow)
+	r.ask = a.pos()
+	a.aluMI(aluSub, false, at(state, l.Asks), 1)
+	a.patch(a.jcc(ccAE), r.far)
+	a.movMI(false, at(state, l.Asks), asks-1)
 	r.link = a.pos()
 	a.movMR(at(state, l.PC), RAX)
 	a.mov32MR(at(state, l.ID), RCX)
@@ -368,7 +377,7 @@ func (e *Emitter) farLink(target int32) {
 	e.leaPage(RAX, target)
 	e.movRI(RCX, int64(e.id)+int64(len(e.links)))
 	stub := e.jmp()
-	e.patch(stub, e.r.link-e.at)
+	e.patch(stub, e.r.ask-e.at)
 	e.links = append(e.links, abi.Link{Patch: jump, Target: target, Far: true, Context: context, Stub: stub})
 }
 
