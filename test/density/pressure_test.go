@@ -31,8 +31,11 @@ func TestMemoryRunsOut(t *testing.T) {
 	// The neighbours have no balloon, so that there is little to be had.
 	a := boot(t, h, doppel.Config{Name: "a", Memory: 512 * mib, Balloon: "off"})
 	b := boot(t, h, doppel.Config{Name: "b", Memory: 512 * mib, Balloon: "off"})
+	for _, v := range []*vm{a, b} { // nor anything that is alike
+		v.sh("dd if=/dev/urandom of=/tmp/y bs=1M count=90 2>/dev/null")
+	}
 	hog := boot(t, h, doppel.Config{Name: "hog", Memory: 768 * mib})
-	hog.send("dd if=/dev/urandom of=/tmp/x bs=1M count=500 2>/dev/null; md5sum < /tmp/x > /tmp/sum; md5sum < /tmp/x | cmp - /tmp/sum && echo whole")
+	hog.send("dd if=/dev/urandom of=/tmp/x bs=1M count=350 2>/dev/null; md5sum < /tmp/x > /tmp/sum; md5sum < /tmp/x | cmp - /tmp/sum && echo whole")
 	hog.until("pause of the hog", func() bool {
 		if n := resident(a, b, hog); n > limit {
 			t.Fatalf("machines take %d MiB", n/mib)
