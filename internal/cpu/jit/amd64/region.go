@@ -43,7 +43,8 @@ type regionState struct {
 	// Of joined regions: the budget is in R14 less the longest way to where it is
 	// looked at, and what has been executed is taken off where ways part or meet.
 	margin  int32
-	charged int // instructions of the block that have been taken off
+	charged int    // instructions of the block that have been taken off
+	loose   uint32 // registers whose upper half is to be made right where the region is left
 
 	held  uint16   // the site whose addend is in RDX, or 0
 	boxed [32]bool // registers that are known to hold singles
@@ -69,6 +70,7 @@ type regionPause struct {
 	at     int32
 	back   int32
 	resume int
+	loose  uint32 // see regionState
 }
 
 // regionExit leads to a block's code. raw: the registers are as blocks have
@@ -78,6 +80,7 @@ type regionExit struct {
 	target int32
 	back   int32
 	raw    bool
+	loose  uint32   // see regionState
 	call   *ir.Inst // that leads there, or nil
 }
 
@@ -134,6 +137,7 @@ func (e *Emitter) Region(r *ir.Region, sites int32, at, id int) abi.Code {
 	for i := range s.pauses {
 		p := &s.pauses[i]
 		e.here(p.from)
+		e.extend(p.loose)
 		e.aluRI(aluAdd, true, budget, p.back)
 		e.leaPage(RAX, p.at)
 		s.saves = append(s.saves, e.call())
@@ -210,7 +214,7 @@ func (e *Emitter) charge(cur, done int, at int32, back bool) {
 			again = 1 // the jump itself
 		}
 		from := e.jcc(ccS)
-		s.pauses = append(s.pauses, regionPause{from, at, s.margin + again, e.pos()})
+		s.pauses = append(s.pauses, regionPause{from, at, s.margin + again, e.pos(), s.loose})
 		s.held, s.boxed = 0, [32]bool{}
 	}
 	s.charged = done
@@ -401,6 +405,7 @@ func (e *Emitter) transfers() {
 // leaveRegion makes an exit.
 func (e *Emitter) leaveRegion(x *regionExit) {
 	e.here(x.from...)
+	e.extend(x.loose)
 	if x.back != 0 {
 		e.aluRI(aluAdd, true, budget, x.back)
 	}
@@ -452,11 +457,11 @@ func (e *Emitter) deopt(from ...int) {
 	n := int(e.cur.Index)
 	back := e.owed(n)
 	target := s.cur.Offsets[n]
-	if k := len(s.exits) - 1; k >= 0 && s.exits[k].target == target && s.exits[k].back == back && !s.exits[k].raw {
+	if k := len(s.exits) - 1; k >= 0 && s.exits[k].target == target && s.exits[k].back == back && s.exits[k].loose == s.loose && !s.exits[k].raw {
 		s.exits[k].from = append(s.exits[k].from, from...)
 		return
 	}
-	s.exits = append(s.exits, regionExit{from: slices.Clone(from), target: target, back: back})
+	s.exits = append(s.exits, regionExit{from: slices.Clone(from), target: target, back: back, loose: s.loose})
 }
 
 // owed is what is to be added to the budget where the region is left and n
@@ -477,7 +482,7 @@ func (e *Emitter) jumpTo(from int, target int32, n int) {
 		s.jumps = append(s.jumps, regionJump{from, i})
 		return
 	}
-	s.exits = append(s.exits, regionExit{from: []int{from}, target: target, back: e.owed(n)})
+	s.exits = append(s.exits, regionExit{from: []int{from}, target: target, back: e.owed(n), loose: s.loose})
 }
 
 func (e *Emitter) regionBlock(i int) {
@@ -485,10 +490,10 @@ func (e *Emitter) regionBlock(i int) {
 	b := &s.ir.Blocks[i]
 	s.cur, s.held, s.boxed = b, 0, [32]bool{}
 	s.labels[i] = e.pos()
-	s.charged = 0
+	s.charged, s.loose = 0, b.Loose
 	if !s.ir.Joined {
 		e.aluRI(aluSub, true, budget, int32(len(b.Offsets)))
-		s.pauses = append(s.pauses, regionPause{e.jcc(ccS), b.Start, int32(len(b.Offsets)), s.labels[i]})
+		s.pauses = append(s.pauses, regionPause{e.jcc(ccS), b.Start, int32(len(b.Offsets)), s.labels[i], 0})
 	}
 	next := int32(-1 << 31) // what the code goes on with
 	if i+1 < len(s.ir.Blocks) {
@@ -514,9 +519,10 @@ func (e *Emitter) regionBlock(i int) {
 		case ir.Jump:
 			e.chargeFor(i, in, in.Target)
 			e.returnTo(in.Dst, int32(in.Imm), RAX)
+			s.loose = in.LooseAfter(s.loose)
 			switch {
 			case isLink(in.Dst) && s.ir.Find(in.Target) < 0:
-				s.exits = append(s.exits, regionExit{from: []int{e.jmp()}, target: in.Target, back: e.owed(len(b.Offsets)), call: in})
+				s.exits = append(s.exits, regionExit{from: []int{e.jmp()}, target: in.Target, back: e.owed(len(b.Offsets)), loose: s.loose, call: in})
 			case next != in.Target:
 				e.jumpTo(e.jmp(), in.Target, len(b.Offsets))
 			}
@@ -537,6 +543,21 @@ func (e *Emitter) regionBlock(i int) {
 				}
 				e.one(in)
 			}
+		}
+		s.loose = in.LooseAfter(s.loose)
+	}
+}
+
+// extend makes words of registers.
+func (e *Emitter) extend(loose uint32) {
+	for r := ir.Reg(1); r < ir.F0; r++ {
+		switch h := e.home[r]; {
+		case loose>>r&1 == 0:
+		case h != noHome:
+			e.movsxd(h, h)
+		default:
+			e.rm(wide(0x63), RAX, e.l.x(r)) // movsxd
+			e.movMR(e.l.x(r), RAX)
 		}
 	}
 }

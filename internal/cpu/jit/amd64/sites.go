@@ -27,7 +27,8 @@ type siteCheck struct {
 	base Reg
 	cur  *ir.RegionBlock
 
-	charged int // see regionState
+	charged int    // see regionState
+	loose   uint32 // see there
 }
 
 func (e *Emitter) site(in *ir.Inst, field int32) mem {
@@ -55,7 +56,7 @@ func (e *Emitter) access(in *ir.Inst) mem {
 	}
 	switch {
 	case in.Span != 0 && in.Flags&ir.Roams != 0:
-		s.checks = append(s.checks, siteCheck{in, e.probe(in, base), e.pos(), base, s.cur, s.charged})
+		s.checks = append(s.checks, siteCheck{in, e.probe(in, base), e.pos(), base, s.cur, s.charged, s.loose})
 	case in.Span != 0:
 		if in.Low != 0 {
 			e.lea(RCX, at(base, in.Low))
@@ -66,7 +67,7 @@ func (e *Emitter) access(in *ir.Inst) mem {
 		e.aluRM(aluCmp, true, RCX, e.site(in, siteLimit))
 		miss := e.jcc(ccAE)
 		e.movRM(RDX, e.site(in, siteAddend))
-		s.checks = append(s.checks, siteCheck{in, []int{miss}, e.pos(), base, s.cur, s.charged})
+		s.checks = append(s.checks, siteCheck{in, []int{miss}, e.pos(), base, s.cur, s.charged, s.loose})
 	case s.held != in.Site:
 		e.movRM(RDX, e.site(in, siteAddend))
 	}
@@ -86,7 +87,7 @@ func (e *Emitter) missed(c *siteCheck) {
 		fill = e.r.fillStore
 	}
 	e.patch(e.call(), fill-e.at)
-	e.cur, e.region.cur, e.region.charged = c.in, c.cur, c.charged
+	e.cur, e.region.cur, e.region.charged, e.region.loose = c.in, c.cur, c.charged, c.loose
 	e.deopt(e.jcc(ccNE))
 	if c.base == RAX && c.in.Low != 0 {
 		e.get(RAX, c.in.A)

@@ -32,6 +32,9 @@ type RegionBlock struct {
 	// Returns are where a JumpReg at the end is likely to lead: offsets of
 	// Blocks.
 	Returns []int32
+	// Loose has a bit for each integer register that is a sign-extended word,
+	// but whose upper half may be anything at the start, in joined regions.
+	Loose uint32
 }
 
 // Clone returns a copy whose Insts are its own.
@@ -119,4 +122,38 @@ func (i *Inst) IsMemory() bool {
 // Pure tells whether i only computes Dst from integer registers: it never leaves its code.
 func (i *Inst) Pure() bool {
 	return i.Op == Nop || i.Op >= Const && i.Op <= RevBits
+}
+
+// CarriesUpper tells whether the lower half of the result, and that only, is
+// made of the lower halves of the operands.
+func (i *Inst) CarriesUpper() bool {
+	switch i.Op {
+	case Add, Sub, Or, Xor:
+		return i.Flags&Word == 0
+	case And:
+		return i.Flags&Word == 0 && !i.Masks()
+	}
+	return false
+}
+
+// Masks tells whether i is an And that leaves nothing of the upper half.
+func (i *Inst) Masks() bool {
+	return i.Op == And && i.Flags&Immediate != 0 && i.Imm >= 0 && i.Imm <= 1<<31-1
+}
+
+// LooseAfter gives the registers that are loose after i, from those that are
+// before it. See RegionBlock.Loose.
+func (i *Inst) LooseAfter(loose uint32) uint32 {
+	d := i.Def()
+	if d == 0 || d >= F0 {
+		return loose
+	}
+	now := i.Flags&Word != 0 && i.Flags&Loose != 0
+	if i.CarriesUpper() {
+		i.Uses(func(r Reg) { now = now || r < F0 && loose>>r&1 != 0 })
+	}
+	if now {
+		return loose | 1<<d
+	}
+	return loose &^ (1 << d)
 }

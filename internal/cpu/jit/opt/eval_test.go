@@ -12,8 +12,20 @@ import (
 
 // machine is what a block computes with.
 type machine struct {
-	regs [32]uint64
-	log  []moment
+	regs  [32]uint64
+	log   []moment
+	loose uint32 // registers that an exit extends
+}
+
+// seen is what an exit leaves.
+func (m *machine) seen() [32]uint64 {
+	regs := m.regs
+	for r := range regs {
+		if m.loose>>r&1 != 0 {
+			regs[r] = sext(regs[r])
+		}
+	}
+	return regs
 }
 
 // moment is an Inst at which the region may be left, and what is seen then.
@@ -169,8 +181,10 @@ func word32(op ir.Op, a, b uint32) uint32 {
 func (m *machine) region(blocks []ir.RegionBlock) {
 	r := &ir.Region{Blocks: blocks}
 	for i, steps := 0, 0; i >= 0 && steps < 20; steps++ {
+		m.loose = blocks[i].Loose
 		i = r.Find(m.run(blocks[i].Insts))
 	}
+	m.regs = m.seen()
 }
 
 // run executes a block and says where it leads. Memory holds what an address
@@ -185,9 +199,13 @@ func (m *machine) run(insts []ir.Inst) (target int32) {
 			if v := m.pure(in); in.Dst != 0 {
 				m.regs[in.Dst] = v
 			}
+			m.loose = in.LooseAfter(m.loose)
 			continue
 		}
 		at := m.regs[in.A] + uint64(in.Imm)
+		if in.Op == ir.Store { // what is stored is seen too
+			at += m.regs[in.B] << (64 - 8*in.Size) * 0x9e37_79b9
+		}
 		if in.Op == ir.Branch {
 			at = m.regs[in.A] - m.regs[in.B]
 			if in.Flags&ir.Immediate != 0 {
@@ -195,7 +213,7 @@ func (m *machine) run(insts []ir.Inst) (target int32) {
 			}
 		}
 		if !in.IsMemory() || in.Site == 0 || in.Span != 0 { // else it cannot leave
-			m.log = append(m.log, moment{in.Op, at, m.regs})
+			m.log = append(m.log, moment{in.Op, at, m.seen()})
 		}
 		if in.Op == ir.Jump || in.Op == ir.Branch && (at == 0) == (in.Cond == ir.EQ) {
 			return in.Target
@@ -212,6 +230,7 @@ func (m *machine) run(insts []ir.Inst) (target int32) {
 			}
 			m.regs[in.Dst] = v
 		}
+		m.loose = in.LooseAfter(m.loose)
 	}
 	return -1
 }
@@ -239,7 +258,7 @@ func randomInsts(r *rand.Rand) (insts []ir.Inst) {
 		case 2:
 			in = ir.Inst{Op: ir.Load, Size: []uint8{1, 4, 4, 8}[r.IntN(4)], Flags: []ir.Flags{0, ir.Signed}[r.IntN(2)], Dst: in.Dst, A: in.A, Imm: int64(r.IntN(64))}
 		case 3:
-			in = ir.Inst{Op: ir.Store, Size: 8, A: in.A, B: in.B, Imm: int64(r.IntN(64))}
+			in = ir.Inst{Op: ir.Store, Size: []uint8{1, 4, 8}[r.IntN(3)], A: in.A, B: in.B, Imm: int64(r.IntN(64))}
 		case 4, 5:
 			in.Op, in.Flags = wordOps[r.IntN(len(wordOps))], ir.Word
 		default:
@@ -300,7 +319,7 @@ func TestPassesKeepMeaning(t *testing.T) {
 			blocks = joined(t, r, blocks)
 		}
 		for _, p := range append(slices.Clone(Passes), Pass{"all", Run}) {
-			region := &ir.Region{Blocks: cloned(blocks)}
+			region := &ir.Region{Blocks: cloned(blocks), Joined: round%2 == 1}
 			p.Run(region)
 			// Which accesses cannot leave is said by the result.
 			before, same := cloned(blocks), true

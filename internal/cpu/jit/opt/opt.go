@@ -22,6 +22,7 @@ var Passes = []Pass{
 	{"share checks", share},
 	{"dead", dead},
 	{"halves", halves},
+	{"loosen", loosen},
 }
 
 // Run runs all passes.

@@ -10,6 +10,19 @@ import "doppel/internal/cpu/jit/ir"
 // is a word at the start of a block if it is one at the end of all that lead
 // there. The region's first block is entered from outside.
 func words(r *ir.Region) {
+	in := wordsAtStart(r)
+	for n := range r.Blocks {
+		known := in[n]
+		for i := range r.Blocks[n].Insts {
+			x := &r.Blocks[n].Insts[i]
+			known.shorten(x)
+			known = known.after(x)
+		}
+	}
+}
+
+// wordsAtStart gives the words at the start of each block.
+func wordsAtStart(r *ir.Region) []wordSet {
 	in := make([]wordSet, len(r.Blocks))
 	for i := range in {
 		in[i] = ^wordSet(0)
@@ -41,14 +54,7 @@ func words(r *ir.Region) {
 			}
 		}
 	}
-	for n := range r.Blocks {
-		known := in[n]
-		for i := range r.Blocks[n].Insts {
-			x := &r.Blocks[n].Insts[i]
-			known.shorten(x)
-			known = known.after(x)
-		}
-	}
+	return in
 }
 
 // wordSet has a bit for each integer register that is known to hold a
