@@ -13,7 +13,8 @@ import (
 // leaves for one. Nothing in it calls the engine but the end of a slice, which
 // stores the homes and loads them again after.
 //
-// RDX holds the addend of a site between accesses.
+// RDX holds the addend of a site between accesses. RBP may be a home, too: the
+// address of the page is in memory then.
 
 // regionState is what Emitter keeps while it makes a region's code.
 type regionState struct {

@@ -3,8 +3,8 @@
 // does, wherever it is left: at every Inst that can leave, all registers are
 // what they would have been.
 //
-// Passes go through one block after the other and, but for words, look at no
-// other block.
+// Passes go through one block after the other and, but for words and loosen,
+// look at no other block.
 package opt
 
 import "doppel/internal/cpu/jit/ir"
