@@ -104,7 +104,8 @@ type Code struct {
 	// Context is where the 32 bits are that a region in several pages compares
 	// with the context of fetches, or 0.
 	Context int
-	// Entries are where a region goes on after a pause, by the offset of PC.
+	// Entries are where a joined region can be entered as after a pause, by the
+	// offset of PC.
 	Entries map[int32]int
 }
 

@@ -144,8 +144,11 @@ func (e *Emitter) Region(r *ir.Region, sites int32, at, id int) abi.Code {
 		s.saves = append(s.saves, e.call())
 		e.enterAgain(p)
 	}
+	// Only starts of blocks can be entered: in the middle of one, accesses rely on
+	// checks before.
 	for i, head := range s.heads {
-		if start := r.Blocks[i].Start; head && s.entries[start] == 0 {
+		if start := r.Blocks[i].Start; head {
+			s.entries[start] = e.pos()
 			e.enterAgain(&regionPause{at: start, back: s.margin, resume: s.labels[i]})
 		}
 	}
@@ -183,7 +186,6 @@ func longestWay(r *ir.Region) (longest int32) {
 // one only if the end of the next is not too near.
 func (e *Emitter) enterAgain(p *regionPause) {
 	s := e.region
-	s.entries[p.at] = e.pos()
 	if s.ir.Joined {
 		e.aluRI(aluCmp, true, budget, p.back)
 		enough := e.jcc(ccG)
