@@ -24,10 +24,8 @@ func newEmitter(l *abi.Layout, r *amd64.Routines) *emitter {
 	return amd64.NewEmitter((*amd64.Layout)(l), r)
 }
 
-// enterFrame is what code may use of the stack: 16 bytes for each call of the
-// guest in a slice, of which each instruction may be one, and as much as is
-// left for whatever else.
-const enterFrame = maxSlice*16 + 8<<10
+// enterFrame is what code has of the stack.
+const enterFrame = amd64.CallStack
 
 //go:noescape
 func enter(routine, state, code uintptr)

@@ -16,17 +16,30 @@ import "doppel/internal/cpu/jit/ir"
 // isLink tells whether calls leave their return address in r (unpriv §2.5.1).
 func isLink(r ir.Reg) bool { return r == 1 || r == 5 }
 
+// Calls is how many instructions of the guest may be executed between an
+// entry of code and its exit, each of which may be a call, and CallStack how
+// many bytes those need above the stack pointer with which code is entered:
+// what a region executes beyond its budget and what stubs push are in the rest.
+const (
+	Calls     = 16384
+	CallStack = Calls*16 + 24<<10
+)
+
 // noReturn is no address that a return leads to: it is odd.
 const noReturn = 1
 
-// startCalls begins a stack without calls above the return address that the
-// engine has left.
+// startCalls begins a stack without calls. What is pushed must be above the
+// stack pointer of the entry: what is below it belongs to others.
 func (a *asm) startCalls(l *Layout) {
 	a.movMR(at(state, l.Stack), RSP)
 	a.bottom()
 }
 
-func (a *asm) bottom() { a.byte(0x6a, noReturn, 0x6a, noReturn) } // push twice
+// bottom puts the stack pointer at the upper end of what is for calls.
+func (a *asm) bottom() {
+	a.lea(RSP, at(RSP, CallStack))
+	a.byte(0x6a, noReturn, 0x6a, noReturn) // push twice
+}
 
 // forgetCalls empties the stack.
 func (a *asm) forgetCalls(l *Layout) {
