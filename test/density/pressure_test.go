@@ -31,8 +31,8 @@ func TestMemoryRunsOut(t *testing.T) {
 	// The neighbours have no balloon, so that there is little to be had.
 	a := boot(t, h, doppel.Config{Name: "a", Memory: 512 * mib, Balloon: "off"})
 	b := boot(t, h, doppel.Config{Name: "b", Memory: 512 * mib, Balloon: "off"})
-	for _, v := range []*vm{a, b} { // nor anything that is alike
-		v.sh("dd if=/dev/urandom of=/tmp/y bs=1M count=90 2>/dev/null")
+	for _, v := range []*vm{a, b} { // nor anything that is alike: with the hog's it is far more than the limit
+		v.sh("dd if=/dev/urandom of=/tmp/y bs=1M count=140 2>/dev/null")
 	}
 	hog := boot(t, h, doppel.Config{Name: "hog", Memory: 768 * mib})
 	hog.send("dd if=/dev/urandom of=/tmp/x bs=1M count=350 2>/dev/null; md5sum < /tmp/x > /tmp/sum; md5sum < /tmp/x | cmp - /tmp/sum && echo whole")
@@ -58,6 +58,8 @@ func TestMemoryRunsOut(t *testing.T) {
 	a.Close()
 	b.Close()
 	hog.expect("whole")
+	hog.sh("dmesg | grep -i 'out of memory' || echo nobody-$((4+4))-killed")
+	hog.expect("nobody-8-killed")
 	mu.Lock()
 	defer mu.Unlock()
 	if n := len(heard["hog"]); n < 2 || heard["hog"][n-1] != "" || len(heard["a"])+len(heard["b"]) != 0 {

@@ -52,7 +52,7 @@ func TestSharing(t *testing.T) {
 	if err := a.Resume(); err != nil {
 		t.Fatal(err)
 	}
-	if s := c.Memory(); s.Shared < 2*s.Resident {
+	if s := c.Memory(); s.Shared < s.Resident { // it runs already, and writes
 		t.Errorf("a copy of a machine shares %d MiB and has %d MiB of its own", s.Shared/mib, s.Resident/mib)
 	}
 	c.sh("echo c-$((4+4))-lives")
