@@ -7,9 +7,11 @@ LINT    := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 # Tests that must run, not skip, for make test to pass.
 MUST := '^test/differential/(user|system)\.TestAgainstQEMU$$$$' '^test/baremetal\.TestPrograms' '^test/conformance\.' \
-	'^test/e2e\.' '^test/lan\.' '^test/litmus\.' '^test/move\.' '^test/arm64\.'
+	'^test/e2e\.' '^test/isolation\.' '^test/lan\.' '^test/litmus\.' '^test/move\.' '^test/arm64\.' '^test/soak\.'
 
-.PHONY: all build demo test test-fast check fmt bench fuzz night soak clean deps-demo deps-test
+RACE := . ./cmd/doppel ./internal/backend/... ./internal/cpu/sched ./internal/device/... ./internal/machine ./internal/manage/...
+
+.PHONY: all build demo test test-fast check race fmt bench fuzz night soak clean deps-demo deps-test
 
 all: build
 
@@ -33,6 +35,10 @@ check: build
 	$(GO) mod verify
 	$(GO) test ./test/arch/
 
+# The race detector, which needs cgo, on what works beside guests' own memory.
+race: deps-test
+	CGO_ENABLED=1 $(GO) test -race -short $(RACE)
+
 fmt:
 	gofmt -w .
 
@@ -55,9 +61,13 @@ night:
 	DOPPEL_MODIFY=20 $(GO) test -timeout 0 -run 'TestModify$$' ./internal/machine
 	DOPPEL_PROGRAMS=$(PROGRAMS) $(GO) test -timeout 0 -run 'TestPrograms$$|TestAddresses$$' ./test/differential/engines
 
-# Fifty boots of Debian with saves and kills at random points.
-BOOTS ?= 50
+# Eight machines on one host for ten minutes, with loads, pauses, resets, restores
+# and panics at random, and fifty boots of Debian with saves and kills:
+# make soak SOAKTIME=1h BOOTS=5
+SOAKTIME ?= 10m
+BOOTS    ?= 50
 soak: deps-test build
+	DOPPEL_SOAK_TIME=$(SOAKTIME) $(GO) test -timeout 0 -v -run 'TestSoak$$' ./test/soak
 	DOPPEL_SOAK=$(BOOTS) $(GO) test -timeout 0 -v -run 'TestSoak$$' ./test/e2e
 
 deps-demo:

@@ -135,6 +135,9 @@ func printStats(w io.Writer, s *control.Stats) error {
 	row("instructions", func(c control.CPU) uint64 { return c.Instructions })
 	row("ms running", func(c control.CPU) uint64 { return c.Running / 1e6 })
 	row("ms waiting to run", func(c control.CPU) uint64 { return c.Waiting / 1e6 })
+	if s.Devices != 0 {
+		fmt.Fprintf(&sb, "  %-24s %15d\n", "ms running, devices", s.Devices/1e6)
+	}
 	for _, name := range names(s.CPUs, func(c control.CPU) map[string]uint64 { return c.Exits }) {
 		row("exits, "+name, func(c control.CPU) uint64 { return c.Exits[name] })
 	}
@@ -190,6 +193,7 @@ func figures(m *doppel.Machine, name, engine string) control.Stats {
 	}
 	counts := m.Counts()
 	stats := m.Stats()
+	s.Devices = stats.Devices.Running
 	for i, n := range stats.WakeUps {
 		if n != 0 {
 			s.WakeUps = append(s.WakeUps, control.Bucket{Below: 1 << i, Count: n})

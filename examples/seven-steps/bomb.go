@@ -119,7 +119,7 @@ func (b *bombTest) measure(ctx context.Context) (r BombResult, err error) {
 	if err := errors.Join(b.quiet.Pause(), b.bomb.Pause()); err != nil {
 		return r, err
 	}
-	r.Before = ownMemory()
+	r.Before = b.ownMemory()
 	var gains [3][]Gain
 	for range bombRounds {
 		for i, beside := range []*doppel.Machine{nil, b.quiet, b.bomb} {
@@ -133,7 +133,7 @@ func (b *bombTest) measure(ctx context.Context) (r BombResult, err error) {
 			return r, ctx.Err()
 		}
 	}
-	r.After = ownMemory()
+	r.After = b.ownMemory()
 	r.Alone, r.Quiet, r.Bomb = median(gains[0]), median(gains[1]), median(gains[2])
 	s := b.bomb.Stats()
 	r.Instructions = s.Instructions()
@@ -188,18 +188,22 @@ func median(all []Gain) Gain {
 	return Gain{of(func(g Gain) float64 { return g.Share }), of(func(g Gain) float64 { return g.Rate })}
 }
 
-// ownMemory is what this process has of the host's memory for itself, after
-// its garbage is gone. Guests' memory is shared memory, and not in it.
-func ownMemory() uint64 {
+// ownMemory is what this process has of the host's memory for itself: after
+// its garbage is gone, and without what guests have.
+func (b *bombTest) ownMemory() uint64 {
 	debug.FreeOSMemory()
-	b, err := os.ReadFile("/proc/self/status")
+	status, err := os.ReadFile("/proc/self/status")
 	if err != nil {
 		return 0
 	}
-	for line := range strings.Lines(string(b)) {
+	for line := range strings.Lines(string(status)) {
 		if value, ok := strings.CutPrefix(line, "RssAnon:"); ok {
 			kb, _ := strconv.ParseUint(strings.TrimSuffix(strings.TrimSpace(value), " kB"), 10, 64)
-			return kb << 10
+			own := kb << 10
+			for _, m := range []*doppel.Machine{b.neighbour, b.quiet, b.bomb} {
+				own -= min(own, m.Memory().Resident)
+			}
+			return own
 		}
 	}
 	return 0

@@ -164,7 +164,9 @@ func (m *Machine) virtio(slot int, intc *plic.PLIC) device.Device {
 	if slot >= len(m.cfg.Virtio) || m.cfg.Virtio[slot] == nil {
 		return mmio.NewEmpty(name)
 	}
-	return mmio.New(name, m.mem, intc.Line(uint32(board.VirtioIRQ+slot)), m.cfg.Virtio[slot])
+	model := m.cfg.Virtio[slot]
+	model.Seat(m.newPlace)
+	return mmio.New(name, m.mem, intc.Line(uint32(board.VirtioIRQ+slot)), model)
 }
 
 // finish serves the test finisher.

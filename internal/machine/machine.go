@@ -124,6 +124,9 @@ func New(cfg Config) (*Machine, error) {
 				err = errors.Join(err, v.Close())
 			}
 		}
+		if m.group != nil {
+			m.group.Close()
+		}
 		return nil, errors.Join(err, m.mem.Close())
 	}
 	return m, nil

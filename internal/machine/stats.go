@@ -18,6 +18,9 @@ type CPUStats struct {
 // Stats counts what a machine has done.
 type Stats struct {
 	CPUs []CPUStats
+	// Devices is what devices' workers have had of the processors, as long as
+	// the machine shared them with others or had a cap.
+	Devices Usage
 	// WakeUps are the times from when a timer of the guest's was due to when
 	// the vCPU ran for it, of those that did not run then.
 	WakeUps Histogram
@@ -26,6 +29,8 @@ type Stats struct {
 // Stats may be called at any time.
 func (m *Machine) Stats() Stats {
 	s := Stats{WakeUps: m.wakeUps.read()}
+	ran, waited := m.group.Workers()
+	s.Devices = Usage{uint64(ran), uint64(waited)}
 	for _, v := range m.vcpus {
 		c := CPUStats{Usage: v.seat.usage(), Instructions: v.insns.Load()}
 		for i := range v.exits {

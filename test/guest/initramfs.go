@@ -30,8 +30,9 @@ const Load = `for m in $(cat /modules/order); do insmod /modules/$m || echo "can
 func Without(script string) string { return strings.Replace(script, Load, "", 1) }
 
 // Initramfs makes an initial RAM disk, not compressed, of busybox with all its
-// commands, and an init. It holds the modules if init loads them.
-func (f *Files) Initramfs(tb testing.TB, init string) []byte {
+// commands, and an init. It holds the modules if init loads them, and what else
+// is given.
+func (f *Files) Initramfs(tb testing.TB, init string, more ...initramfs.File) []byte {
 	tb.Helper()
 	busybox := f.read(tb, f.Busybox)
 	files := []initramfs.File{}
@@ -55,7 +56,7 @@ func (f *Files) Initramfs(tb testing.TB, init string) []byte {
 		}
 		files = append(files, initramfs.File{Name: "modules/order", Mode: initramfs.Regular | 0o644, Data: []byte(order.String())})
 	}
-	return initramfs.Archive(files)
+	return initramfs.Archive(append(files, more...))
 }
 
 // applets are the commands that tests may call.
@@ -73,10 +74,10 @@ func (f *Files) read(tb testing.TB, path string) []byte {
 }
 
 // WriteInitramfs puts an initial RAM disk in the test's folder.
-func (f *Files) WriteInitramfs(tb testing.TB, init string) string {
+func (f *Files) WriteInitramfs(tb testing.TB, init string, more ...initramfs.File) string {
 	tb.Helper()
 	path := filepath.Join(tb.TempDir(), "initrd")
-	if err := os.WriteFile(path, f.Initramfs(tb, init), 0o644); err != nil {
+	if err := os.WriteFile(path, f.Initramfs(tb, init, more...), 0o644); err != nil {
 		tb.Fatal(err)
 	}
 	return path

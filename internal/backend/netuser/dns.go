@@ -28,7 +28,8 @@ const (
 )
 
 // serveDNSFlow answers the questions of one flow in turn.
-func (n *Network) serveDNSFlow(guest *gonet.UDPConn) {
+func (n *Network) serveDNSFlow(f *flow) {
+	guest := f.conn
 	buf := make([]byte, 4096)
 	for {
 		guest.SetReadDeadline(time.Now().Add(dnsTimeout))

@@ -1,13 +1,16 @@
 package netuser
 
 import (
+	"errors"
 	"io"
 	"net"
 	"net/netip"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
+	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/adapters/gonet"
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
 	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
@@ -22,6 +25,12 @@ const (
 	halfOpen = 2 * time.Minute
 	udpIdle  = 90 * time.Second
 	copySize = 32 << 10
+
+	maxDatagram = 65535
+	// refusedPause is how long a flow looks away after the host has said that
+	// nobody listens, and refusedIdle how long it then stays unless more is sent.
+	refusedPause = 100 * time.Millisecond
+	refusedIdle  = 5 * time.Second
 )
 
 var loopback = netip.MustParseAddr("127.0.0.1")
@@ -193,71 +202,115 @@ func (n *Network) forwardUDP(r *udp.ForwarderRequest) bool {
 	if !ok {
 		return false // the stack answers: port unreachable
 	}
-	return n.startUDP(r, func(guest *gonet.UDPConn) {
+	return n.startUDP(r, func(f *flow) {
 		host, err := net.DialUDP("udp4", nil, net.UDPAddrFromAddrPort(dst))
 		if err != nil {
 			return
 		}
-		defer host.Close()
-		n.joinUDP(guest, host)
+		n.joinUDP(f, host)
 	})
+}
+
+// flow is the guest's end of one.
+type flow struct {
+	conn     *gonet.UDPConn
+	endpoint tcpip.Endpoint // of conn
+	queue    waiter.Queue   // who waits for it
 }
 
 // startUDP runs serve on the guest's flow. True: the datagram is dealt with,
 // though perhaps by dropping it.
-func (n *Network) startUDP(r *udp.ForwarderRequest, serve func(*gonet.UDPConn)) bool {
+func (n *Network) startUDP(r *udp.ForwarderRequest, serve func(*flow)) bool {
 	who := fromStack(r.ID().RemoteAddress)
 	if !n.take(n.udp, who) {
 		return true
 	}
-	var wq waiter.Queue
-	ep, err := r.CreateEndpoint(&wq)
-	if err != nil {
+	f := &flow{}
+	var err tcpip.Error
+	if f.endpoint, err = r.CreateEndpoint(&f.queue); err != nil {
 		n.udp.give(who)
 		return true
 	}
-	guest := gonet.NewUDPConn(&wq, ep)
+	f.conn = gonet.NewUDPConn(&f.queue, f.endpoint)
 	run := func() {
 		defer n.udp.give(who)
-		defer guest.Close()
-		if n.track(guest) {
-			defer n.untrack(guest)
-			serve(guest)
+		defer f.conn.Close()
+		if n.track(f.conn) {
+			defer n.untrack(f.conn)
+			serve(f)
 		}
 	}
 	if !n.begin(run) {
 		n.udp.give(who)
-		guest.Close()
+		f.conn.Close()
 	}
 	return true
 }
 
-// joinUDP copies datagrams both ways until nothing passes any more.
-func (n *Network) joinUDP(guest, host net.Conn) {
+// joinUDP copies datagrams both ways until nothing passes any more. Those of the
+// guest pass on the goroutine that sends them, so that a flood of them is work
+// of the machine that makes it.
+func (n *Network) joinUDP(f *flow, host net.Conn) {
 	if !n.track(host) {
 		return
 	}
 	defer n.untrack(host)
-	var wg sync.WaitGroup
+	defer host.Close()
+	var last atomic.Int64
 	alive := func() { // both directions keep the flow
-		t := time.Now().Add(udpIdle)
-		guest.SetReadDeadline(t)
-		host.SetReadDeadline(t)
+		if now := time.Now(); last.Swap(now.Unix()) != now.Unix() {
+			host.SetReadDeadline(now.Add(udpIdle))
+		}
 	}
-	alive()
-	wg.Go(func() {
-		datagrams(host, guest, alive)
-		host.Close()
+	up := &upward{endpoint: f.endpoint, host: host, alive: alive, buf: make([]byte, maxDatagram)}
+	entry := waiter.NewFunctionEntry(waiter.ReadableEvents|waiter.EventHUp, func(m waiter.EventMask) {
+		if m&waiter.EventHUp == 0 {
+			up.pass()
+		}
 	})
-	datagrams(guest, host, alive)
-	guest.Close()
-	wg.Wait()
+	f.queue.EventRegister(&entry)
+	defer f.queue.EventUnregister(&entry)
+	alive()
+	up.pass() // what came before
+	datagrams(f.conn, host, alive)
 }
 
+// upward is a flow's way to the host.
+type upward struct {
+	endpoint tcpip.Endpoint
+	host     net.Conn
+	alive    func()
+
+	mu  sync.Mutex
+	buf []byte
+}
+
+// pass sends what waits. What the host does not take is lost, as datagrams are.
+func (u *upward) pass() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for {
+		w := tcpip.SliceWriter(u.buf)
+		r, err := u.endpoint.Read(&w, tcpip.ReadOptions{})
+		if err != nil {
+			return
+		}
+		u.alive()
+		u.host.Write(u.buf[:r.Count])
+	}
+}
+
+// datagrams copies what comes from the host. Nobody listens there, perhaps, or
+// not yet: the flow stays, for another would be made for the next datagram.
 func datagrams(dst, src net.Conn, alive func()) {
-	buf := make([]byte, 65535)
+	buf := make([]byte, maxDatagram)
 	for {
 		size, err := src.Read(buf)
+		if errors.Is(err, syscall.ECONNREFUSED) {
+			src.SetReadDeadline(time.Now().Add(refusedIdle))
+			time.Sleep(refusedPause)
+			continue
+		}
 		if err != nil {
 			return
 		}

@@ -13,7 +13,7 @@
 // to: the ports that get a flooded frame share its bytes.
 //
 // Threads: Send runs on its caller's goroutine as far as the queues of the
-// ports; a port with a rate has a timer, and an uplink and a capture have a
-// goroutine each. Lock order: Switch.mu, then a port's mutex, then Capture.mu;
+// ports, and into the network behind an uplink; a port with a rate has a timer,
+// and what comes from an uplink and a capture have a goroutine each. Lock order: Switch.mu, then a port's mutex, then Capture.mu;
 // none is held while a device, an uplink or a file is called.
 package vswitch

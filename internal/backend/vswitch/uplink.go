@@ -7,12 +7,18 @@ import (
 )
 
 // cable joins a port to a network, which takes the place of a machine.
+//
+// What goes up does so on the goroutine that sends it, a device's worker mostly:
+// what it costs is its machine's affair. What comes down has one of its own.
 type cable struct {
 	port    *Port
 	network backend.Network
 	wake    chan struct{} // something may have come at either end
 	stop    chan struct{}
 	done    sync.WaitGroup
+
+	sending sync.RWMutex // held to read while something goes up
+	cut     bool
 }
 
 // Uplink joins a network to the switch, at a port of its own. The network
@@ -44,6 +50,7 @@ func (s *Switch) Uplink(n backend.Network, c PortConfig) error {
 	}
 	n.SetReady(signal)
 	p.SetReady(signal)
+	p.hand(l.send)
 	l.done.Go(l.carry)
 	signal()
 	return nil
@@ -52,7 +59,17 @@ func (s *Switch) Uplink(n backend.Network, c PortConfig) error {
 // turns is how many frames pass one way before it is the other way's turn.
 const turns = 64
 
-// carry moves frames both ways until the cable is cut.
+// send passes a frame to the network, which never waits.
+func (l *cable) send(k packet) {
+	l.sending.RLock()
+	defer l.sending.RUnlock()
+	if !l.cut {
+		l.network.Send(k.bytes, k.offload)
+	}
+}
+
+// carry moves frames until the cable is cut: those from the network, and those
+// for it that the port's rate has let wait.
 func (l *cable) carry() {
 	for {
 		select {
@@ -88,5 +105,8 @@ func move(from, to backend.Network) bool {
 func (l *cable) close() error {
 	close(l.stop)
 	l.done.Wait()
+	l.sending.Lock()
+	l.cut = true
+	l.sending.Unlock()
 	return l.network.Close()
 }

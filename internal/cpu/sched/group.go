@@ -12,6 +12,10 @@ type Group struct {
 	tokens tokens
 	timer  Timer // for when there are tokens again
 
+	// used is the group's own virtual time, of which frames are compared with
+	// bases: what one of its vCPUs uses is not there for another that wakes.
+	used float64
+
 	vcpus     []*VCPU
 	runnable  int // want to run
 	running   int // have a processor
@@ -27,7 +31,27 @@ func (s *Scheduler) NewGroup(share Share) *Group {
 	}
 	g.tokens = newTokens(share.Cap, s.time.Now())
 	g.timer = s.time.NewTimer(func() { s.unthrottle(g) })
+	s.groups.Add(1)
 	return g
+}
+
+// Alone tells, without a lock, whether nobody asks what the group uses: it has
+// no cap, and there is no other group.
+func (g *Group) Alone() bool { return g.tokens.rate == 0 && g.s.groups.Load() == 1 }
+
+// Workers is how long the group's workers have had a processor, and have waited
+// for one, in nanoseconds.
+func (g *Group) Workers() (ran, waited int64) {
+	g.s.mu.Lock()
+	defer g.s.mu.Unlock()
+	now := g.s.time.Now()
+	for _, v := range g.vcpus {
+		if v.worker {
+			r, w := v.usage(now)
+			ran, waited = ran+r, waited+w
+		}
+	}
+	return ran, waited
 }
 
 // virtual is what t on a processor adds to the virtual time of one of the
@@ -53,11 +77,12 @@ func (g *Group) wants(change int, now int64) {
 	g.runnable += change
 }
 
-// Close forgets a group whose vCPUs are closed.
+// Close forgets a group whose vCPUs are closed. It is called once.
 func (g *Group) Close() {
 	g.s.mu.Lock()
 	defer g.s.mu.Unlock()
 	g.timer.Stop()
+	g.s.groups.Add(-1)
 }
 
 func (g *Group) forget(v *VCPU) {

@@ -40,6 +40,18 @@ func (p *processor) adopt(v *VCPU) {
 		v.proc = p
 	}
 	v.vt = min(max(v.vt, p.clock-v.group.virtual(slice)), p.clock+v.group.virtual(maxCharge))
+	if v.woken {
+		v.vt = max(v.vt, p.used(v.group))
+	}
+}
+
+// used is where a group stands in p's frame. What it has in advance or owes is
+// forgotten beyond a slice or two: frames are only about the same.
+func (p *processor) used(g *Group) float64 {
+	one := slice * DefaultWeight / g.weight
+	at := min(max(g.used-p.base, p.clock-one), p.clock+2*one)
+	g.used = at + p.base
+	return at
 }
 
 // maxOwed is how many slices a vCPU can be owed when it comes from another

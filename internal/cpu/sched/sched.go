@@ -28,6 +28,7 @@
 package sched
 
 import (
+	"cmp"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -39,10 +40,16 @@ const (
 	// wakeLead is by how much more a vCPU that wakes must deserve to run, in
 	// its own time on a processor, to interrupt the one that does.
 	wakeLead = 500_000
+	// minTurn is how long a vCPU runs at least before another that wakes
+	// interrupts it: changing costs as much as some thousand instructions, and
+	// one that sleeps for an instant again and again must not make others pay.
+	minTurn = 200_000
 	// grace is how long a vCPU that is told to give way may take. Then it
 	// loses its processor while it still works (or waits) outside of Run. A
 	// busy host keeps a thread that has nothing to answer for waiting too.
 	grace = 250_000_000
+	// workerGrace is the same for workers, which may wait for a file.
+	workerGrace = slice
 	// maxCharge is what one look charges at most: a process that was stopped
 	// must not pay for it for ever.
 	maxCharge = 1_000_000_000
@@ -58,6 +65,7 @@ type Scheduler struct {
 	procs []*processor
 	// waiting is how many vCPUs are in queues.
 	waiting atomic.Int64
+	groups  atomic.Int64
 }
 
 // New returns a scheduler of the host's processors with the given numbers, at
@@ -104,8 +112,11 @@ func (s *Scheduler) enqueue(v *VCPU, now, since int64) {
 	if v.before(r, p.clock) && p.next == nil {
 		p.next = v
 	}
-	if p.next == v || s.idleFor(r) != nil {
+	switch {
+	case s.idleFor(r) != nil || p.next == v && now >= r.turn+minTurn:
 		s.ask(r, now)
+	case p.next == v:
+		s.arm(p, now)
 	}
 }
 
@@ -199,7 +210,7 @@ func (s *Scheduler) pull(v *VCPU) {
 func (s *Scheduler) run(p *processor, v *VCPU, now int64) {
 	v.waited.Add(now - v.since)
 	v.state, v.proc, v.preempted = running, p, false
-	v.since, v.slice = now, now
+	v.since, v.slice, v.turn = now, now, now
 	v.giveWay.Store(false)
 	p.running = v
 	v.group.running++
@@ -292,6 +303,7 @@ func (s *Scheduler) charge(v *VCPU, now int64) {
 	v.ran.Add(t)
 	t = min(t, maxCharge)
 	v.vt += v.group.virtual(t)
+	v.group.used += float64(t) * DefaultWeight / v.group.weight
 	v.group.tokens.spend(t, now)
 	v.proc.advance()
 }
@@ -338,7 +350,11 @@ func (s *Scheduler) unthrottle(g *Group) {
 		return
 	}
 	g.throttled = false
-	for _, v := range slices.Clone(g.vcpus) {
+	// Who has waited longest comes first: a burst may be over before all have
+	// had a turn.
+	waiting := slices.Clone(g.vcpus)
+	slices.SortStableFunc(waiting, func(u, v *VCPU) int { return cmp.Compare(u.since, v.since) })
+	for _, v := range waiting {
 		if v.state == throttled {
 			s.enqueue(v, now, v.since)
 		}
@@ -359,7 +375,7 @@ func (s *Scheduler) tick(p *processor) {
 	s.chargeGroup(v.group, now)
 	switch {
 	case v.giveWay.Load():
-		if now >= v.asked+grace {
+		if now >= v.asked+v.grace {
 			s.vacate(v)
 			v.state = stray
 			v.giveWay.Store(true) // Yield tells it
@@ -368,6 +384,8 @@ func (s *Scheduler) tick(p *processor) {
 		}
 	case v.group.tokens.exhausted(now):
 		s.throttle(v.group, now)
+	case p.next != nil && now >= v.turn+minTurn:
+		s.ask(v, now)
 	case now >= v.slice+slice:
 		if s.better(p, v) != nil {
 			s.ask(v, now)
@@ -386,10 +404,13 @@ func (s *Scheduler) arm(p *processor, now int64) {
 	}
 	at := never
 	if v.giveWay.Load() {
-		at = v.asked + grace
+		at = v.asked + v.grace
 	} else {
 		if s.waiting.Load() > 0 {
 			at = v.slice + slice
+		}
+		if p.next != nil {
+			at = min(at, v.turn+minTurn)
 		}
 		at = min(at, v.group.exhausts(now))
 	}

@@ -52,6 +52,8 @@ type VCPU struct {
 	kick    func()
 	grant   func()
 	granted chan struct{}
+	grace   int64 // how long it may take to give way
+	worker  bool
 
 	// giveWay is set while the vCPU is to call Yield.
 	giveWay atomic.Bool
@@ -63,6 +65,7 @@ type VCPU struct {
 	vt        float64    // virtual time, in proc's frame
 	since     int64      // when it began to wait, or was charged last
 	slice     int64      // when its slice began
+	turn      int64      // when it was given the processor
 	asked     int64      // when it was told to give way
 	preempted bool       // waits though it did not want to stop
 	woken     bool       // was blocked, and has not run for a slice since
@@ -82,8 +85,20 @@ func (g *Group) NewVCPU(share Share, kick func()) *VCPU {
 	return v
 }
 
+// NewWorker adds one who works for the group outside of its vCPUs, for a device
+// perhaps. It counts as another vCPU, so that its work comes out of the group's
+// share. It is not kicked: it looks at GiveWay now and then, and soon loses its
+// processor if it does not, since it may wait for a file or a terminal.
+func (g *Group) NewWorker(share Share) *VCPU {
+	v := g.NewVCPU(share, func() {})
+	g.s.mu.Lock()
+	defer g.s.mu.Unlock()
+	v.grace, v.worker = workerGrace, true
+	return v
+}
+
 func (g *Group) newVCPU(share Share, kick, grant func()) *VCPU {
-	v := &VCPU{s: g.s, group: g, kick: kick, grant: grant}
+	v := &VCPU{s: g.s, group: g, kick: kick, grant: grant, grace: grace}
 	for _, p := range g.s.procs {
 		ok := share.Affinity == nil || slices.Contains(share.Affinity, p.number)
 		v.allowed = append(v.allowed, ok)
@@ -269,7 +284,10 @@ func (v *VCPU) Close() {
 func (v *VCPU) Usage() (ran, waited int64) {
 	v.s.mu.Lock()
 	defer v.s.mu.Unlock()
-	now := v.s.time.Now()
+	return v.usage(v.s.time.Now())
+}
+
+func (v *VCPU) usage(now int64) (ran, waited int64) {
 	ran, waited = v.ran.Load(), v.waited.Load()
 	switch v.state {
 	case running:

@@ -6,29 +6,38 @@ import "sync"
 // for it. A step does a bounded amount of work and tells whether there may be
 // more; it runs on up to n goroutines at once.
 type Pool struct {
-	step func() (more bool)
+	step func(t *Turn) (more bool)
 	// panicked hears of a panic in step, after which the worker goes on. It is
 	// a seat belt: no guest action may cause one.
 	panicked func(value any)
 
-	mu      sync.Mutex
-	wake    sync.Cond // a worker may have something to do
-	idle    sync.Cond // running fell to 0
-	pending bool
-	running int
-	paused  int
-	closed  bool
-	done    sync.WaitGroup
+	mu       sync.Mutex
+	wake     sync.Cond // a worker may have something to do
+	idle     sync.Cond // running fell to 0
+	newPlace func() Place
+	pending  bool
+	running  int
+	paused   int
+	closed   bool
+	done     sync.WaitGroup
 }
 
 // NewPool starts n workers, which wait for Signal.
-func NewPool(n int, step func() (more bool), panicked func(value any)) *Pool {
+func NewPool(n int, step func(t *Turn) (more bool), panicked func(value any)) *Pool {
 	p := &Pool{step: step, panicked: panicked}
 	p.wake.L, p.idle.L = &p.mu, &p.mu
 	for range n {
 		p.done.Go(p.work)
 	}
 	return p
+}
+
+// Seat makes workers work only where they have a place, of which each asks for
+// one before its first step. It is called before there is work.
+func (p *Pool) Seat(newPlace func() Place) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.newPlace = newPlace
 }
 
 // Signal says that there may be work. It never blocks for long.
@@ -40,6 +49,8 @@ func (p *Pool) Signal() {
 }
 
 func (p *Pool) work() {
+	t := &Turn{}
+	defer t.close()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for {
@@ -50,29 +61,44 @@ func (p *Pool) work() {
 			return
 		}
 		p.pending = false
-		p.running++
-		for more := true; more && !p.closed; {
-			if p.paused > 0 {
-				p.pending = true
-				break
-			}
-			p.mu.Unlock()
-			more = p.guarded()
-			p.mu.Lock()
+		if t.place == nil && p.newPlace != nil {
+			t.place = p.newPlace()
 		}
-		if p.running--; p.running == 0 {
-			p.idle.Broadcast()
-		}
+		p.mu.Unlock()
+		t.take() // Pause and Close do not wait for a worker that waits
+		p.mu.Lock()
+		p.serve(t)
 	}
 }
 
-func (p *Pool) guarded() (more bool) {
+// serve does steps until there are no more or the turn is over, and gives the
+// place back; the lock is held, but not during steps.
+func (p *Pool) serve(t *Turn) {
+	p.running++
+	more := true
+	for more && p.paused == 0 && !p.closed && !t.over() {
+		p.mu.Unlock()
+		more = p.guarded(t)
+		p.mu.Lock()
+	}
+	p.mu.Unlock()
+	t.Leave()
+	p.mu.Lock()
+	if more {
+		p.pending = true // for this worker's next turn
+	}
+	if p.running--; p.running == 0 {
+		p.idle.Broadcast()
+	}
+}
+
+func (p *Pool) guarded(t *Turn) (more bool) {
 	defer func() {
 		if v := recover(); v != nil {
 			p.panicked(v)
 		}
 	}()
-	return p.step()
+	return p.step(t)
 }
 
 // Pause returns when no step runs; none will until Resume. Pauses nest.

@@ -71,6 +71,9 @@ type Model interface {
 	ReadConfig(off uint64, p []byte) (ok bool)
 	WriteConfig(off uint64, p []byte) (ok bool)
 
+	// Seat says where the device's workers get their places from. It comes
+	// first, or not at all.
+	Seat(newPlace func() Place)
 	// Start hands over the live queues at DRIVER_OK, or after a restore. Work
 	// may begin at once.
 	Start(s *Session)

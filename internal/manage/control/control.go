@@ -35,6 +35,9 @@ type Stats struct {
 	Memory Memory `json:"memory"`
 	Host   Host   `json:"host_memory"`
 	CPUs   []CPU  `json:"cpus"`
+	// Devices is how long workers of devices had a processor of the host, while
+	// the machine shared them with others.
+	Devices uint64 `json:"devices_running_ns"`
 
 	Weight   int       `json:"cpu_weight"`
 	Cap      string    `json:"cpu_cap"` // of processor time; empty: none

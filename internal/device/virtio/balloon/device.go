@@ -170,6 +170,8 @@ func (d *Device) WriteConfig(off uint64, p []byte) bool {
 	return true
 }
 
+func (d *Device) Seat(newPlace func() virtio.Place) { d.pool.Seat(newPlace) }
+
 func (d *Device) Start(s *virtio.Session) {
 	d.session.Store(s)
 	d.arrived.Store(true)

@@ -16,7 +16,7 @@ const (
 )
 
 // step serves one buffer of each queue.
-func (d *Device) step() (more bool) {
+func (d *Device) step(*virtio.Turn) (more bool) {
 	s := d.session.Load()
 	if s == nil {
 		return false

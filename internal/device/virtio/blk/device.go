@@ -103,6 +103,8 @@ func (d *Device) writeThrough(s *virtio.Session) bool {
 	return !s.Has(featureFlush) // virtio §5.2.6.2: no way to ask for a flush
 }
 
+func (d *Device) Seat(newPlace func() virtio.Place) { d.pool.Seat(newPlace) }
+
 func (d *Device) Start(s *virtio.Session) {
 	d.session.Store(s)
 	d.pool.Signal()
@@ -151,7 +153,7 @@ func (d *Device) Restore(dec *state.Decoder) {
 }
 
 // step serves one request.
-func (d *Device) step() (more bool) {
+func (d *Device) step(t *virtio.Turn) (more bool) {
 	s := d.session.Load()
 	if s == nil {
 		return false
@@ -167,6 +169,6 @@ func (d *Device) step() (more bool) {
 	if q.Available() {
 		d.pool.Signal() // another worker takes the next while this one is at work
 	}
-	d.serve(s, q, c)
+	d.serve(t, s, q, c)
 	return true
 }

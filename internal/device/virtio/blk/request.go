@@ -64,13 +64,14 @@ var errUnsupported = errors.New("request not supported")
 // request is one under way.
 type request struct {
 	c       *queue.Chain
+	turn    *virtio.Turn
 	op      Op
 	sector  uint64
 	through bool // writes are stable when they complete
 }
 
 // serve does a request and returns its chain.
-func (d *Device) serve(s *virtio.Session, q *queue.Queue, c *queue.Chain) {
+func (d *Device) serve(t *virtio.Turn, s *virtio.Session, q *queue.Queue, c *queue.Chain) {
 	var h [headerSize]byte
 	// The status is the last device-writable byte; a request without a place
 	// for it cannot even be refused.
@@ -83,6 +84,7 @@ func (d *Device) serve(s *virtio.Session, q *queue.Queue, c *queue.Chain) {
 	}
 	r := request{
 		c:       c,
+		turn:    t,
 		op:      Op(binary.LittleEndian.Uint32(h[0:])),
 		sector:  binary.LittleEndian.Uint64(h[8:]),
 		through: d.writeThrough(s),
@@ -131,7 +133,7 @@ func (d *Device) change(r *request) error {
 		if d.disk.ReadOnly() {
 			return nil
 		}
-		return d.disk.Flush()
+		return d.flush(r)
 	}
 	do := map[Op]func(*request) error{OpOut: d.write, OpDiscard: d.ranges, OpWriteZeroes: d.ranges}[r.op]
 	switch {
@@ -144,9 +146,15 @@ func (d *Device) change(r *request) error {
 		return err
 	}
 	if r.through {
-		return d.disk.Flush()
+		return d.flush(r)
 	}
 	return nil
+}
+
+// flush waits for the host's disk, and for that needs no processor.
+func (d *Device) flush(r *request) error {
+	r.turn.Leave()
+	return d.disk.Flush()
 }
 
 // extent checks that n bytes from sector lie on the disk.
@@ -164,6 +172,7 @@ func (d *Device) read(r *request) (done uint64, err error) {
 	}
 	pos := int64(r.sector) * backend.SectorSize // in range: extent checked it
 	for done < n {
+		r.turn.Pass()
 		part := min(chunk, n-done)
 		err := r.c.Fill(done, part, func(bufs [][]byte) error { return d.disk.ReadV(bufs, pos) })
 		if err != nil {
@@ -182,6 +191,7 @@ func (d *Device) write(r *request) error {
 	}
 	pos := int64(r.sector) * backend.SectorSize
 	for done := uint64(0); done < n; {
+		r.turn.Pass()
 		part := min(chunk, n-done)
 		err := r.c.Gather(headerSize+done, part, func(bufs [][]byte) error { return d.disk.WriteV(bufs, pos) })
 		if err != nil {
@@ -220,6 +230,7 @@ func (d *Device) ranges(r *request) error {
 		}
 	}
 	for b := raw; len(b) > 0; b = b[rangeSize:] {
+		r.turn.Pass()
 		if err := d.doRange(r.op, b); err != nil {
 			return err
 		}

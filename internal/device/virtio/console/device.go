@@ -149,6 +149,11 @@ func (d *Device) ReadConfig(off uint64, p []byte) bool {
 // WriteConfig refuses: emergency write is not offered.
 func (d *Device) WriteConfig(uint64, []byte) bool { return false }
 
+func (d *Device) Seat(newPlace func() virtio.Place) {
+	d.output.Seat(newPlace)
+	d.input.Seat(newPlace)
+}
+
 func (d *Device) Start(s *virtio.Session) {
 	d.session.Store(s)
 	d.input.Signal()

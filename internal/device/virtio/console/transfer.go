@@ -6,7 +6,7 @@ import (
 )
 
 // stepOutput carries one buffer of some port to its terminal.
-func (d *Device) stepOutput() (more bool) {
+func (d *Device) stepOutput(t *virtio.Turn) (more bool) {
 	s := d.session.Load()
 	if s == nil {
 		return false
@@ -14,14 +14,14 @@ func (d *Device) stepOutput() (more bool) {
 	for range d.ports {
 		i := d.next
 		d.next = (d.next + 1) % len(d.ports) // no port starves another
-		if d.outputPort(s, i) {
+		if d.outputPort(t, s, i) {
 			return true
 		}
 	}
 	return false
 }
 
-func (d *Device) outputPort(s *virtio.Session, i int) bool {
+func (d *Device) outputPort(t *virtio.Turn, s *virtio.Session, i int) bool {
 	q := s.Queue(inputQueue(i) + 1)
 	if q == nil {
 		return false
@@ -36,6 +36,7 @@ func (d *Device) outputPort(s *virtio.Session, i int) bool {
 	}
 	var piece [outputPiece]byte
 	for off := uint64(0); off < c.ReadLen; {
+		t.Pass()
 		n := c.Read(piece[:min(outputPiece, c.ReadLen-off)], off)
 		if n == 0 {
 			return true // reset meanwhile
@@ -48,7 +49,7 @@ func (d *Device) outputPort(s *virtio.Session, i int) bool {
 }
 
 // stepInput moves one lot of input, or one control message.
-func (d *Device) stepInput() (more bool) {
+func (d *Device) stepInput(*virtio.Turn) (more bool) {
 	s := d.session.Load()
 	if s == nil {
 		return false

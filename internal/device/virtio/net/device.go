@@ -140,6 +140,11 @@ func (d *Device) ReadConfig(off uint64, p []byte) bool {
 // WriteConfig refuses: no field is the driver's to write.
 func (d *Device) WriteConfig(uint64, []byte) bool { return false }
 
+func (d *Device) Seat(newPlace func() virtio.Place) {
+	d.send.Seat(newPlace)
+	d.receive.Seat(newPlace)
+}
+
 func (d *Device) Start(s *virtio.Session) {
 	d.network.SetSegmentation(s.Has(featureGuestTSO4), s.Has(featureGuestTSO6))
 	d.session.Store(s)

@@ -12,7 +12,7 @@ import (
 const batch = 32
 
 // stepSend sends some frames.
-func (d *Device) stepSend() (more bool) {
+func (d *Device) stepSend(*virtio.Turn) (more bool) {
 	s := d.session.Load()
 	if s == nil {
 		return false
@@ -61,7 +61,7 @@ func (d *Device) sendFrame(s *virtio.Session, c *queue.Chain) {
 }
 
 // stepReceive gives the driver one frame, or serves one command.
-func (d *Device) stepReceive() (more bool) {
+func (d *Device) stepReceive(*virtio.Turn) (more bool) {
 	s := d.session.Load()
 	if s == nil {
 		return false

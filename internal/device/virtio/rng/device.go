@@ -47,6 +47,8 @@ func (d *Device) ReadConfig(uint64, []byte) bool { return false }
 
 func (d *Device) WriteConfig(uint64, []byte) bool { return false }
 
+func (d *Device) Seat(newPlace func() virtio.Place) { d.pool.Seat(newPlace) }
+
 func (d *Device) Start(s *virtio.Session) {
 	d.session.Store(s)
 	d.pool.Signal()
@@ -67,7 +69,7 @@ func (d *Device) Save(*state.Encoder)    {}
 func (d *Device) Restore(*state.Decoder) {}
 
 // step fills one buffer.
-func (d *Device) step() (more bool) {
+func (d *Device) step(*virtio.Turn) (more bool) {
 	s := d.session.Load()
 	if s == nil {
 		return false

@@ -47,6 +47,8 @@ func (e *Echo) ReadConfig(off uint64, p []byte) bool {
 
 func (e *Echo) WriteConfig(uint64, []byte) bool { return false }
 
+func (e *Echo) Seat(newPlace func() virtio.Place) { e.pool.Seat(newPlace) }
+
 func (e *Echo) Start(s *virtio.Session) {
 	e.session.Store(s)
 	e.pool.Signal()
@@ -64,7 +66,7 @@ func (e *Echo) Close() error {
 	return nil
 }
 
-func (e *Echo) step() (more bool) {
+func (e *Echo) step(*virtio.Turn) (more bool) {
 	s := e.session.Load()
 	if s == nil {
 		return false

@@ -1,0 +1,135 @@
+package virtio
+
+import (
+	"sync/atomic"
+	"testing"
+)
+
+// desk is a Place of which a test decides when it is free.
+type desk struct {
+	free   chan struct{} // one value lets Take return
+	takes  atomic.Int32
+	held   atomic.Int32
+	asked  atomic.Bool
+	closed chan struct{}
+}
+
+func newDesk() *desk { return &desk{free: make(chan struct{}, 100), closed: make(chan struct{})} }
+
+func (d *desk) Take() {
+	d.takes.Add(1)
+	<-d.free
+	d.held.Add(1)
+}
+
+func (d *desk) Asked() bool { return d.asked.Load() }
+
+func (d *desk) Give() {
+	if d.held.Load() > 0 {
+		d.held.Add(-1)
+	}
+}
+
+func (d *desk) Close() { close(d.closed) }
+
+// seated is a pool of one worker with a desk, whose steps end with what more
+// gives.
+func seated(t *testing.T, step func(*Turn, *desk) bool) (*Pool, *desk, chan bool) {
+	d, stepped := newDesk(), make(chan bool)
+	p := NewPool(1, func(turn *Turn) bool {
+		more := step(turn, d)
+		stepped <- d.held.Load() > 0
+		return more
+	}, func(v any) { t.Errorf("panic: %v", v) })
+	p.Seat(func() Place { return d })
+	return p, d, stepped
+}
+
+// A worker works where it has a place, and gives it back.
+func TestSeat(t *testing.T) {
+	p, d, stepped := seated(t, func(*Turn, *desk) bool { return false })
+	p.Signal()
+	// It has no place yet: nobody waits for it.
+	p.Pause()
+	p.Resume()
+	d.free <- struct{}{}
+	if !<-stepped {
+		t.Error("a step without a place")
+	}
+	p.Close()
+	<-d.closed
+	if n := d.held.Load(); n != 0 {
+		t.Errorf("%d places are held", n)
+	}
+}
+
+// When another is to have the place, the worker leaves between two steps, and
+// waits until it is its turn again.
+func TestGiveWay(t *testing.T) {
+	steps := 0
+	p, d, stepped := seated(t, func(_ *Turn, d *desk) bool {
+		steps++
+		d.asked.Store(steps == 2)
+		return steps < 5
+	})
+	d.free <- struct{}{}
+	p.Signal()
+	<-stepped
+	<-stepped
+	p.Pause() // it waits for its place, not for this
+	if n := d.held.Load(); n != 0 {
+		t.Errorf("%d places are held", n)
+	}
+	d.asked.Store(false)
+	p.Resume()
+	for range 3 { // one that found the pool paused, perhaps
+		d.free <- struct{}{}
+	}
+	for range 3 {
+		if !<-stepped {
+			t.Error("a step without a place")
+		}
+	}
+	p.Close()
+}
+
+// Leave gives the place back at once, Pass if another is to have it.
+func TestLeaveAndPass(t *testing.T) {
+	step := 0
+	p, d, stepped := seated(t, func(turn *Turn, d *desk) bool {
+		step++
+		takes := d.takes.Load()
+		switch step {
+		case 1:
+			turn.Pass()
+			if d.takes.Load() != takes {
+				t.Error("gave way to nobody")
+			}
+		case 2:
+			d.asked.Store(true)
+			d.free <- struct{}{}
+			turn.Pass()
+			d.asked.Store(false)
+			if d.takes.Load() != takes+1 {
+				t.Error("did not give way")
+			}
+		case 3:
+			turn.Leave()
+			if d.held.Load() != 0 {
+				t.Error("the place is still held")
+			}
+		}
+		return step < 4
+	})
+	d.free <- struct{}{}
+	p.Signal()
+	for want := range 4 {
+		if want == 3 {
+			d.free <- struct{}{} // after Leave it takes a place again
+		}
+		if has := <-stepped; has != (want != 2) {
+			t.Errorf("step %d: it has a place: %v", want+1, has)
+		}
+	}
+	p.Close()
+}

@@ -1,0 +1,218 @@
+package soak
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"doppel"
+	"doppel/test/guest"
+)
+
+const (
+	// lives is how many machines there are.
+	lives = 8
+	mib   = 1 << 20
+	// mostGrowth is by how much the VMM's own memory may have grown when all
+	// machines are gone: Go's runtime keeps some of what it once had.
+	mostGrowth = 24 * mib
+	// timeEnv is how long they live; usually is without it.
+	timeEnv = "DOPPEL_SOAK_TIME"
+	seedEnv = "DOPPEL_SOAK_SEED"
+	usually = 12 * time.Second
+)
+
+// soak is the host and what its machines have in common.
+type soak struct {
+	h     *doppel.Host
+	saved []byte // a machine that has booted
+	until time.Time
+	long  bool // there is time for the interpreter
+
+	mu     sync.Mutex
+	counts map[string]int
+}
+
+func (s *soak) count(what string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.counts[what]++
+}
+
+// duration is how long the machines live.
+func duration(t *testing.T) time.Duration {
+	text := os.Getenv(timeEnv)
+	if text == "" {
+		return usually
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil || d <= 0 {
+		t.Fatalf("%s: %q is no time such as 10m", timeEnv, text)
+	}
+	return d
+}
+
+func seed(t *testing.T) uint64 {
+	text := os.Getenv(seedEnv)
+	if text == "" {
+		return uint64(time.Now().UnixNano())
+	}
+	n, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		t.Fatalf("%s: %q is no number", seedEnv, text)
+	}
+	return n
+}
+
+// TestSoak: see the package.
+func TestSoak(t *testing.T) {
+	f, d, from := guest.Get(t), duration(t), seed(t)
+	t.Logf("seed %d, %v", from, d)
+	goroutines := runtime.NumGoroutine()
+	h, err := doppel.NewHost(doppel.HostConfig{Networks: []doppel.Network{{Name: "lan"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { h.Close() })
+	s := &soak{h: h, long: d > time.Minute, counts: map[string]int{}}
+	dir, initrd := t.TempDir(), f.WriteInitramfs(t, guest.ShellInit)
+	all := make([]*life, lives)
+	for i := range all {
+		disk := filepath.Join(dir, fmt.Sprintf("disk-%d", i))
+		if err := os.WriteFile(disk, make([]byte, 16*mib), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		all[i] = &life{s: s, number: i, r: rand.New(rand.NewPCG(from, uint64(i))), cfg: doppel.Config{
+			Name: fmt.Sprintf("m%d", i), Kernel: f.Kernel, Initrd: initrd, Append: "console=ttyS0 panic=-1 quiet", Memory: 128 * mib, CPUs: 2,
+			Disks: []doppel.Disk{{Path: disk}}, NICs: []doppel.NIC{{Switch: "lan", MAC: doppel.MAC{0x52, 0x54, 0, 0, 1, byte(i)}}},
+		}}
+	}
+	fatal := func(l *life, err error) {
+		t.Helper()
+		t.Errorf("%s: %v\n---- console ----\n%s", l.cfg.Name, err, tail(l.out.String()))
+	}
+	// One boots; all begin with what it has.
+	if err := all[0].first(); err != nil {
+		fatal(all[0], err)
+		t.FailNow()
+	}
+	before := ownMemory(t) - int64(len(s.saved))
+
+	s.until = time.Now().Add(d)
+	var wg sync.WaitGroup
+	for _, l := range all {
+		wg.Go(func() {
+			if err := l.live(); err != nil {
+				fatal(l, err)
+			}
+		})
+	}
+	wg.Wait()
+	t.Logf("what happened: %v", s.counts)
+	if n := len(h.Machines()); n != 0 && !t.Failed() {
+		t.Errorf("the host has %d machines", n)
+	}
+	if err := h.Close(); err != nil {
+		t.Error(err)
+	}
+	s.saved = nil
+	after := ownMemory(t)
+	t.Logf("own memory: %d KiB, and %d KiB afterwards", before>>10, after>>10)
+	if after > before+mostGrowth {
+		t.Errorf("own memory has grown from %d to %d KiB", before>>10, after>>10)
+	}
+	freeProcessors(t)
+	checkGoroutines(t, goroutines)
+}
+
+// first boots the machine that others are made of.
+func (l *life) first() error {
+	if err := l.begin(nil); err != nil {
+		return err
+	}
+	if err := l.settle(); err != nil {
+		return err
+	}
+	if err := l.m.Pause(); err != nil {
+		return err
+	}
+	var saved bytes.Buffer
+	if err := l.m.Save(&saved); err != nil {
+		return err
+	}
+	l.s.saved = bytes.Clone(saved.Bytes()) // and no more
+	return l.end()
+}
+
+// freeProcessors: a machine that is bound to a processor gets it, each of them.
+func freeProcessors(t *testing.T) {
+	t.Helper()
+	for _, n := range doppel.Processors() {
+		out := &guest.Output{}
+		m, err := doppel.New(doppel.Config{CPUAffinity: strconv.Itoa(n), Console: doppel.Stream(strings.NewReader("poweroff\n"), out)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan error, 1)
+		go func() {
+			_, err := m.Run(t.Context())
+			ended <- err
+		}()
+		select {
+		case err := <-ended:
+			if err != nil {
+				t.Errorf("on processor %d: %v", n, err)
+			}
+		case <-time.After(patience):
+			t.Errorf("processor %d is not free", n)
+		}
+		if w := time.Duration(m.Stats().CPUs[0].Waiting); w > time.Second {
+			t.Errorf("a machine alone waits %v for processor %d", w, n)
+		}
+		if err := m.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// checkGoroutines waits until as many are left as there were.
+func checkGoroutines(t *testing.T, before int) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); runtime.NumGoroutine() > before; time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			stacks := make([]byte, mib)
+			t.Errorf("%d goroutines, %d before:\n%s", runtime.NumGoroutine(), before, stacks[:runtime.Stack(stacks, true)])
+			return
+		}
+	}
+}
+
+// ownMemory is what the process has of the host's memory beside files, while
+// it has no guests, without garbage.
+func ownMemory(t *testing.T) int64 {
+	t.Helper()
+	debug.FreeOSMemory()
+	b, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		t.Skipf("the host does not tell what a process takes: %v", err)
+	}
+	for line := range strings.Lines(string(b)) {
+		var kb int64
+		if _, err := fmt.Sscanf(line, "RssAnon: %d kB", &kb); err == nil {
+			return kb << 10
+		}
+	}
+	t.Fatal("no line RssAnon in /proc/self/status")
+	return 0
+}
+
+func tail(s string) string { return s[max(0, len(s)-4000):] }
