@@ -17,7 +17,7 @@ const (
 	leastShare = .95
 	// leastWork is what it must be able to do in that time. The host's caches
 	// are shared, and the host works for guests too, on nobody's account.
-	leastWork = .70
+	leastWork = .55
 	// mostGrowth is by how much the VMM's own memory may differ, for what the
 	// translator keeps of code that it has not seen before.
 	mostGrowth = 32 * mib
