@@ -1,7 +1,6 @@
 package isolation
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -130,7 +129,7 @@ func TestFloods(t *testing.T) {
 	}
 	if t.Failed() {
 		for _, p := range h.Ports("lan") {
-			t.Log(fmt.Sprintf("%+v", p))
+			t.Logf("%+v", p)
 		}
 	}
 }
