@@ -7,7 +7,8 @@ LINT    := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 # Tests that must run, not skip, for make test to pass.
 MUST := '^test/differential/(user|system)\.TestAgainstQEMU$$$$' '^test/baremetal\.TestPrograms' '^test/conformance\.' \
-	'^test/e2e\.' '^test/isolation\.' '^test/lan\.' '^test/litmus\.' '^test/move\.' '^test/arm64\.' '^test/soak\.'
+	'^test/density\.Test(Free|Balloon|Memory|Saved|Sharing)' '^test/e2e\.' '^test/isolation\.' '^test/lan\.' \
+	'^test/litmus\.' '^test/move\.' '^test/arm64\.' '^test/soak\.'
 
 RACE := . ./cmd/doppel ./internal/backend/... ./internal/cpu/sched ./internal/device/... ./internal/machine ./internal/manage/...
 

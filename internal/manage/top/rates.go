@@ -160,33 +160,20 @@ func (r *Row) devices(was, s *control.Stats, seconds float64) {
 }
 
 // short writes a number in few characters: 1.2k, 34M.
-func short(v float64) string {
-	if v < 1000 {
-		return fmt.Sprintf("%.0f", v)
-	}
-	for _, unit := range "kMGT" {
-		if v /= 1000; v < 10 {
-			return fmt.Sprintf("%.1f%c", v, unit)
-		} else if v < 1000 || unit == 'T' {
-			return fmt.Sprintf("%.0f%c", v, unit)
-		}
-	}
-	return ""
-}
+func short(v float64) string { return scaled(v, 1000, "kMGT") }
 
 // size writes a number of bytes in few characters, in powers of 1024.
-func size(v float64) string {
-	if v < 1024 {
-		return fmt.Sprintf("%.0f", v)
+func size(v float64) string { return scaled(v, 1024, "KMGT") }
+
+func scaled(v, base float64, units string) string {
+	unit := ""
+	for ; v >= base-.5 && units != ""; units = units[1:] {
+		v, unit = v/base, units[:1]
 	}
-	for _, unit := range "KMGT" {
-		if v /= 1024; v < 9.95 {
-			return fmt.Sprintf("%.1f%c", v, unit)
-		} else if v < 1023.5 || unit == 'T' {
-			return fmt.Sprintf("%.0f%c", v, unit)
-		}
+	if unit != "" && v < 9.95 {
+		return fmt.Sprintf("%.1f%s", v, unit)
 	}
-	return ""
+	return fmt.Sprintf("%.0f%s", v, unit)
 }
 
 // quiet is a rate of bytes, or nothing where nothing goes on.
