@@ -145,8 +145,12 @@ func (g *group) openConsoles() error {
 		return nil
 	}
 	o := terminal.Options{Quit: g.quit}
+	typed := term.IsTerminal(int(os.Stdin.Fd()))
 	if len(shared) > 1 {
 		o.Choose = func(c terminal.Choice) { g.mux.Choose(c) }
+		if typed {
+			fmt.Fprintln(g.stderr, "Ctrl-A n types to the next machine, Ctrl-A x quits, Ctrl-A h lists the keys.")
+		}
 	}
 	t, err := terminal.Open(stdio, o)
 	if err != nil {
@@ -161,7 +165,7 @@ func (g *group) openConsoles() error {
 	for _, m := range shared {
 		names = append(names, m.name)
 	}
-	g.mux = terminal.NewMux(t, names, term.IsTerminal(int(os.Stdin.Fd())))
+	g.mux = terminal.NewMux(t, names, typed)
 	for i, m := range shared {
 		m.terminal = g.mux.Console(i)
 		g.later(m.terminal.Close)
