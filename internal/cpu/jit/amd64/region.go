@@ -116,7 +116,7 @@ func (e *Emitter) Region(r *ir.Region, sites int32, at, id int) abi.Code {
 	defer func() { e.region, e.home = nil, mappedHomes }()
 	e.allocate()
 	if r.Joined {
-		s.margin = longestWay(r)
+		s.margin = r.LongestWay()
 	}
 	e.enterRegion()
 	s.labels, s.heads = make([]int, len(r.Blocks)), make([]bool, len(r.Blocks))
@@ -154,32 +154,6 @@ func (e *Emitter) Region(r *ir.Region, sites int32, at, id int) abi.Code {
 	}
 	e.transfers()
 	return abi.Code{Bytes: e.buf, Links: e.links, Context: s.context, Entries: s.entries}
-}
-
-// longestWay is the most instructions that are executed from where the budget is
-// looked at, which is where control goes back to a block or before it, to the next such
-// place.
-func longestWay(r *ir.Region) (longest int32) {
-	way := make([]int32, len(r.Blocks))
-	for i := len(r.Blocks) - 1; i >= 0; i-- {
-		b := &r.Blocks[i]
-		on := func(target int32) {
-			if j := r.Find(target); j > i {
-				way[i] = max(way[i], way[j])
-			}
-		}
-		for j := range b.Insts {
-			if op := b.Insts[j].Op; op == ir.Branch || op == ir.Jump {
-				on(b.Insts[j].Target)
-			}
-		}
-		for _, off := range b.Returns {
-			on(off)
-		}
-		way[i] += int32(len(b.Offsets))
-		longest = max(longest, way[i])
-	}
-	return longest
 }
 
 // enterAgain makes where the region goes on after a slice has ended: in a joined
@@ -234,36 +208,9 @@ func (e *Emitter) call() int {
 // counting more.
 func (e *Emitter) allocate() {
 	s := e.region
-	var uses [64]int
-	for i := range s.ir.Blocks {
-		b := &s.ir.Blocks[i]
-		weight := 1
-		for range min(b.Depth, 6) - 1 {
-			weight *= 8
-		}
-		if b.Weight != 0 {
-			weight = b.Weight
-		}
-		for j := range b.Insts {
-			in := &b.Insts[j]
-			in.Uses(func(r ir.Reg) { uses[r] += weight })
-			if d := in.Def(); d != 0 {
-				uses[d] += weight
-				s.written[d] = true
-			}
-		}
-	}
-	best := func(from, n int) []ir.Reg {
-		var rs []ir.Reg
-		for r := from; r < from+32; r++ {
-			if uses[r] != 0 {
-				rs = append(rs, ir.Reg(r))
-			}
-		}
-		slices.SortStableFunc(rs, func(a, b ir.Reg) int { return uses[b] - uses[a] })
-		return rs[:min(n, len(rs))]
-	}
-	ints := best(0, len(mapped)+1)
+	use := s.ir.Usage()
+	s.written = use.Written
+	ints := use.Most(0, len(mapped)+1)
 	for i := range e.home {
 		e.home[i], s.fhome[i] = noHome, noHome
 	}
@@ -295,11 +242,11 @@ func (e *Emitter) allocate() {
 		s.changed = append(s.changed, moved{host: page, own: rest[0]})
 		e.home[rest[0]] = page
 	}
-	for i, r := range best(int(ir.F0), 13) {
+	for i, r := range use.Most(ir.F0, 13) {
 		s.fhome[r-ir.F0] = 3 + Reg(i)
 	}
 	for r := ir.F0; r < 64; r++ {
-		s.float = s.float || uses[r] != 0
+		s.float = s.float || use.Uses[r] != 0
 	}
 }
 

@@ -157,3 +157,72 @@ func (i *Inst) LooseAfter(loose uint32) uint32 {
 	}
 	return loose &^ (1 << d)
 }
+
+// LongestWay is the most instructions of a joined region that are executed from
+// where the budget is looked at, which is where control goes back to a block or
+// before it, to the next such place.
+func (r *Region) LongestWay() (longest int32) {
+	way := make([]int32, len(r.Blocks))
+	for i := len(r.Blocks) - 1; i >= 0; i-- {
+		b := &r.Blocks[i]
+		on := func(target int32) {
+			if j := r.Find(target); j > i {
+				way[i] = max(way[i], way[j])
+			}
+		}
+		for j := range b.Insts {
+			if op := b.Insts[j].Op; op == Branch || op == Jump {
+				on(b.Insts[j].Target)
+			}
+		}
+		for _, off := range b.Returns {
+			on(off)
+		}
+		way[i] += int32(len(b.Offsets))
+		longest = max(longest, way[i])
+	}
+	return longest
+}
+
+// Usage is what registers are used for in a region.
+type Usage struct {
+	Uses    [64]int // inner loops count more
+	Written [64]bool
+}
+
+// Usage counts.
+func (r *Region) Usage() *Usage {
+	u := &Usage{}
+	for i := range r.Blocks {
+		b := &r.Blocks[i]
+		weight := 1
+		for range min(b.Depth, 6) - 1 {
+			weight *= 8
+		}
+		if b.Weight != 0 {
+			weight = b.Weight
+		}
+		for j := range b.Insts {
+			in := &b.Insts[j]
+			in.Uses(func(r Reg) { u.Uses[r] += weight })
+			if d := in.Def(); d != 0 {
+				u.Uses[d] += weight
+				u.Written[d] = true
+			}
+		}
+	}
+	return u
+}
+
+// Most is up to n of the 32 registers from first on: those that are used, by
+// how much.
+func (u *Usage) Most(first Reg, n int) []Reg {
+	var rs []Reg
+	for r := first; r < first+32; r++ {
+		if u.Uses[r] != 0 {
+			rs = append(rs, r)
+		}
+	}
+	slices.SortStableFunc(rs, func(a, b Reg) int { return u.Uses[b] - u.Uses[a] })
+	return rs[:min(n, len(rs))]
+}
