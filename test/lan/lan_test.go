@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"doppel"
+	"doppel/test/guest/shell"
 )
 
 // TestLAN: three machines on one switch get addresses of their own, find each
@@ -37,22 +38,22 @@ func TestLAN(t *testing.T) {
 	}
 	nodes := boot(t, h, configs...)
 	for i, s := range nodes {
-		s.must("ip link set eth0 up && udhcpc -q -n -i eth0 -s /usr/share/udhcpc/default.script")
+		s.Sh("ip link set eth0 up && udhcpc -q -n -i eth0 -s /usr/share/udhcpc/default.script")
 		want := fmt.Sprintf("10.0.2.%d", 15+i)
-		if got := s.must("ip -4 addr show eth0"); !strings.Contains(got, want+"/24") || s.Addr(0) != netip.MustParseAddr(want) {
+		if got := s.Sh("ip -4 addr show eth0"); !strings.Contains(got, want+"/24") || s.Addr(0) != netip.MustParseAddr(want) {
 			t.Errorf("%s has %s, want %s", s.Name(), got, want)
 		}
-		if got := strings.TrimSpace(s.must("hostname")); got != s.Name() {
+		if got := strings.TrimSpace(s.Sh("hostname")); got != s.Name() {
 			t.Errorf("%s calls itself %q", s.Name(), got)
 		}
 	}
 	for i, s := range nodes {
 		for j := range nodes {
-			if i != j && !s.reaches(fmt.Sprintf("node-%d", j+1)) {
+			if i != j && !reaches(s, fmt.Sprintf("node-%d", j+1)) {
 				t.Errorf("%s does not reach node-%d", s.Name(), j+1)
 			}
 		}
-		if !s.reaches("10.0.2.2") {
+		if !reaches(s, "10.0.2.2") {
 			t.Errorf("%s does not reach the gateway", s.Name())
 		}
 	}
@@ -60,20 +61,21 @@ func TestLAN(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "from the host") }))
 	defer server.Close()
 	_, hostPort, _ := net.SplitHostPort(server.Listener.Addr().String())
-	if got := nodes[2].must("wget -q -O - http://10.0.2.2:" + hostPort); got != "from the host" {
+	if got := nodes[2].Sh("wget -q -O - http://10.0.2.2:" + hostPort); got != "from the host" {
 		t.Errorf("node-3 fetched %q", got)
 	}
 	// And back, to the one whose port is published.
-	nodes[1].start("echo from node-2 | nc -l -p 80")
+	nodes[1].Must(nodes[1].Begin("echo from node-2 | nc -l -p 80"))
 	conn := dial(t, port)
 	if b, err := io.ReadAll(conn); string(b) != "from node-2\n" {
 		t.Errorf("the host got %q, %v", b, err)
 	}
 	conn.Close()
-	nodes[1].finish()
+	_, _, err = nodes[1].Answer()
+	nodes[1].Must(err)
 	// Much data from one machine to another, segmented where that serves.
-	sum := nodes[0].must("head -c 3000000 /dev/urandom > /tmp/x; busybox httpd -p 8080 -h /tmp && md5sum < /tmp/x")
-	if got := nodes[1].must("wget -q -O - http://node-1:8080/x | md5sum"); got != sum {
+	sum := nodes[0].Sh("head -c 3000000 /dev/urandom > /tmp/x; busybox httpd -p 8080 -h /tmp && md5sum < /tmp/x")
+	if got := nodes[1].Sh("wget -q -O - http://node-1:8080/x | md5sum"); got != sum {
 		t.Errorf("sent %q, received %q", sum, got)
 	}
 	if err := h.Close(); err != nil {
@@ -95,7 +97,7 @@ func freePort(t *testing.T) uint16 {
 // then the connection ends without a word.
 func dial(t *testing.T, port uint16) net.Conn {
 	t.Helper()
-	for deadline := time.Now().Add(commandLimit); ; time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(shell.Patience); ; time.Sleep(50 * time.Millisecond) {
 		conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 		if err != nil {
 			t.Fatal(err)
@@ -170,24 +172,24 @@ func TestVLAN(t *testing.T) {
 	}
 	m := boot(t, h, configs...)
 	for i, s := range m {
-		s.must(fmt.Sprintf("ip link set eth0 up; ip addr add 192.168.1.%d/24 dev eth0; ip link set eth1 up; ip addr add 192.168.99.%d/24 dev eth1", i+1, i+1))
+		s.Sh(fmt.Sprintf("ip link set eth0 up; ip addr add 192.168.1.%d/24 dev eth0; ip link set eth1 up; ip addr add 192.168.99.%d/24 dev eth1", i+1, i+1))
 	}
-	if !m[0].reaches("192.168.1.2") || !m[1].reaches("192.168.1.1") {
+	if !reaches(m[0], "192.168.1.2") || !reaches(m[1], "192.168.1.1") {
 		t.Error("two machines of one VLAN do not reach each other")
 	}
-	if m[0].reaches("192.168.1.3") || m[2].reaches("192.168.1.2") {
+	if reaches(m[0], "192.168.1.3") || reaches(m[2], "192.168.1.2") {
 		t.Error("a VLAN does not separate")
 	}
 	// Nor with the other's hardware address before its eyes.
-	m[2].must("ip neigh add 192.168.1.2 lladdr 52:54:00:00:00:02 dev eth0 2>/dev/null || ip neigh change 192.168.1.2 lladdr 52:54:00:00:00:02 dev eth0 || true")
-	if m[2].reaches("192.168.1.2") {
+	m[2].Sh("ip neigh add 192.168.1.2 lladdr 52:54:00:00:00:02 dev eth0 2>/dev/null || ip neigh change 192.168.1.2 lladdr 52:54:00:00:00:02 dev eth0 || true")
+	if reaches(m[2], "192.168.1.2") {
 		t.Error("a VLAN does not separate who knows the address")
 	}
-	if !m[2].reaches("192.168.99.2") {
+	if !reaches(m[2], "192.168.99.2") {
 		t.Error("the second cards do not reach each other")
 	}
 
-	m[0].must("head -c 400000 /dev/zero > /tmp/slow; head -c 1600000 /dev/zero > /tmp/fast; busybox httpd -p 80 -h /tmp")
+	m[0].Sh("head -c 400000 /dev/zero > /tmp/slow; head -c 1600000 /dev/zero > /tmp/fast; busybox httpd -p 80 -h /tmp")
 	slow, fast := throughput(m[1], "192.168.1.1/slow", 400e3), throughput(m[1], "192.168.99.1/fast", 1600e3)
 	if r := fast / slow; r < 3.2 || r > 4.8 {
 		t.Errorf("rates of 1 and 4 Mbit/s have the ratio %.2f (%.0f and %.0f bytes/s)", r, slow, fast)
@@ -197,12 +199,11 @@ func TestVLAN(t *testing.T) {
 
 // throughput fetches a file and returns how many bytes came in a second of the
 // machine's.
-func throughput(s *shell, url string, size float64) float64 {
-	s.t.Helper()
-	out := s.must("a=$(cut -d' ' -f1 /proc/uptime); wget -q -O /tmp/y http://" + url + " && b=$(cut -d' ' -f1 /proc/uptime) && echo $a $b $(wc -c < /tmp/y)")
+func throughput(s *shell.VM, url string, size float64) float64 {
+	out := s.Sh("a=$(cut -d' ' -f1 /proc/uptime); wget -q -O /tmp/y http://" + url + " && b=$(cut -d' ' -f1 /proc/uptime) && echo $a $b $(wc -c < /tmp/y)")
 	var from, to, got float64
 	if n, err := fmt.Sscan(out, &from, &to, &got); n != 3 || err != nil || got != size {
-		s.t.Fatalf("received %q", out)
+		s.Must(fmt.Errorf("received %q", out))
 	}
 	return size / (to - from)
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/md5"
 	"fmt"
+	"strings"
 	"time"
 
 	"doppel"
@@ -60,7 +61,7 @@ func (l *life) sleep(ms int) { time.Sleep(time.Duration(l.r.IntN(ms)) * time.Mil
 // it meanwhile.
 func (l *life) compute() error {
 	from, n := l.r.IntN(1000), 2000+l.r.IntN(30_000)
-	if err := l.start("seq %d %d | md5sum", from, from+n); err != nil {
+	if err := l.beginf("seq %d %d | md5sum", from, from+n); err != nil {
 		return err
 	}
 	if err := l.disturb(); err != nil {
@@ -73,20 +74,11 @@ func (l *life) compute() error {
 	return l.expect(fmt.Sprintf("%x  -", md5.Sum(numbers.Bytes())))
 }
 
-// expect compares what the guest has to say.
-func (l *life) expect(want string) error {
-	got, err := l.answer()
-	if err == nil && got != want {
-		err = fmt.Errorf("the guest says %q, want %q", got, want)
-	}
-	return err
-}
-
 // disk writes what is random and reads it again, not from the guest's cache.
 func (l *life) disk() error {
 	const command = "dd if=/dev/urandom of=/tmp/x bs=64k count=%[1]d 2>/dev/null; dd if=/tmp/x of=/dev/vda bs=64k seek=%[2]d conv=fsync 2>/dev/null; " +
 		"echo 3 > /proc/sys/vm/drop_caches; dd if=/dev/vda bs=64k skip=%[2]d count=%[1]d 2>/dev/null | cmp - /tmp/x && echo same; rm /tmp/x"
-	if err := l.start(command, 1+l.r.IntN(40), l.r.IntN(64)); err != nil {
+	if err := l.beginf(command, 1+l.r.IntN(40), l.r.IntN(64)); err != nil {
 		return err
 	}
 	if err := l.disturb(); err != nil {
@@ -99,11 +91,8 @@ func (l *life) disk() error {
 func (l *life) network() error {
 	const tries = 20
 	for range tries {
-		if err := l.start("ping -c 1 -W 3 10.0.2.2 | grep -c ' time='"); err != nil {
-			return err
-		}
-		got, err := l.answer()
-		if err != nil || got == "1" {
+		got, err := l.Do("ping -c 1 -W 3 10.0.2.2 | grep -c ' time='")
+		if err != nil || strings.TrimSpace(got) == "1" {
 			return err
 		}
 	}
@@ -121,25 +110,25 @@ func (l *life) flood() error {
 		fmt.Sprintf("ping -A -q -s 1000 10.0.2.%d > /dev/null", 100+l.r.IntN(lives)),
 	}
 	command := floods[l.r.IntN(len(floods))]
-	if err := l.start("%s & p=$!; usleep %d; kill -9 $p; wait $p", command, 1000*(20+l.r.IntN(400))); err != nil {
+	if err := l.beginf("%s & p=$!; usleep %d; kill -9 $p; wait $p", command, 1000*(20+l.r.IntN(400))); err != nil {
 		return err
 	}
 	if err := l.disturb(); err != nil {
 		return err
 	}
-	_, err := l.answer()
+	_, _, err := l.Answer()
 	return err
 }
 
 // balloon takes memory and gives it back.
 func (l *life) balloon() error {
 	for range 1 + l.r.IntN(3) {
-		if err := l.m.SetBalloon(uint64(l.r.IntN(40)) << 20); err != nil {
+		if err := l.SetBalloon(uint64(l.r.IntN(40)) << 20); err != nil {
 			return err
 		}
 		l.sleep(100)
 	}
-	return l.m.SetBalloon(0)
+	return l.SetBalloon(0)
 }
 
 // disturbances are what a guest does not notice.
@@ -148,7 +137,7 @@ var disturbances = []action{
 	{"pause", 3, (*life).pause},
 	{"restore", 2, (*life).restore},
 	{"merge", 1, func(l *life) error { l.s.h.MergeMemory(); return nil }},
-	{"stats", 1, func(l *life) error { l.m.Counts(); l.m.Stats(); l.m.Memory(); return nil }},
+	{"stats", 1, func(l *life) error { l.Counts(); l.Stats(); l.Memory(); return nil }},
 }
 
 func (l *life) disturb() error {
@@ -163,41 +152,35 @@ func (l *life) disturb() error {
 
 // pause stops the guest for a while, in which nothing happens in it.
 func (l *life) pause() error {
-	if err := l.m.Pause(); err != nil {
+	if err := l.Pause(); err != nil {
 		return err
 	}
-	before := l.m.Stats().Instructions()
+	before := l.Stats().Instructions()
 	l.sleep(100)
-	if n := l.m.Stats().Instructions() - before; n != 0 {
+	if n := l.Stats().Instructions() - before; n != 0 {
 		return fmt.Errorf("while it is paused it executes %d instructions", n)
 	}
-	return l.m.Resume()
+	return l.Resume()
 }
 
 // restore goes on in a new machine, with another share and perhaps another
 // engine.
 func (l *life) restore() error {
-	if err := l.m.Pause(); err != nil {
+	saved, err := l.Freeze()
+	if err != nil {
 		return err
 	}
-	var saved bytes.Buffer
-	if err := l.m.Save(&saved); err != nil {
-		return err
-	}
-	if err := l.end(); err != nil {
-		return err
-	}
-	return l.begin(saved.Bytes())
+	return l.begin(saved)
 }
 
 // reset restarts the machine in the middle of something.
 func (l *life) reset() error {
-	if err := l.start("seq 1000000 | md5sum"); err != nil {
+	if err := l.Begin("seq 1000000 | md5sum"); err != nil {
 		return err
 	}
 	l.sleep(100)
-	l.out.clear()
-	if err := l.m.Reset(); err != nil {
+	l.Out.Clear()
+	if err := l.Reset(); err != nil {
 		return err
 	}
 	return l.settle()
@@ -205,8 +188,8 @@ func (l *life) reset() error {
 
 // panics kills the guest's kernel, which then starts again.
 func (l *life) panics() error {
-	l.out.clear()
-	if err := l.send("echo c > /proc/sysrq-trigger"); err != nil {
+	l.Out.Clear()
+	if err := l.Type("echo c > /proc/sysrq-trigger"); err != nil {
 		return err
 	}
 	return l.settle()
@@ -214,23 +197,18 @@ func (l *life) panics() error {
 
 // powerOff ends the guest by its own will. Another takes its place.
 func (l *life) powerOff() error {
-	if err := l.send("poweroff -f"); err != nil {
+	if err := l.Type("poweroff -f"); err != nil {
 		return err
 	}
-	select {
-	case err := <-l.ended:
-		if l.ended <- err; err != nil {
-			return err
-		}
-	case <-time.After(patience):
-		return fmt.Errorf("it is %v after %v", l.m.Status(), patience)
+	if err := l.Wait(); err != nil {
+		return err
 	}
 	return l.rebirth()
 }
 
 // die ends the machine in the middle of something.
 func (l *life) die() error {
-	if err := l.start("dd if=/dev/zero of=/dev/vda bs=64k count=200 conv=fsync"); err != nil {
+	if err := l.Begin("dd if=/dev/zero of=/dev/vda bs=64k count=200 conv=fsync"); err != nil {
 		return err
 	}
 	l.sleep(50)
@@ -240,10 +218,10 @@ func (l *life) die() error {
 // rebirth replaces the machine, by one that boots or by one that others were
 // made of too.
 func (l *life) rebirth() error {
-	if err := l.end(); err != nil {
+	if err := l.End(); err != nil {
 		return err
 	}
-	l.out.clear()
+	l.Out.Clear()
 	if l.r.IntN(2) == 0 {
 		if err := l.begin(nil); err != nil {
 			return err
@@ -275,8 +253,8 @@ func (l *life) live() error {
 	if err := l.compute(); err != nil {
 		return err
 	}
-	if s := l.m.Status(); s != doppel.Running {
+	if s := l.Status(); s != doppel.Running {
 		return fmt.Errorf("at the end it is %v", s)
 	}
-	return l.end()
+	return l.End()
 }

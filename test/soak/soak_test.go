@@ -1,7 +1,6 @@
 package soak
 
 import (
-	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -16,6 +15,7 @@ import (
 
 	"doppel"
 	"doppel/test/guest"
+	"doppel/test/guest/shell"
 )
 
 const (
@@ -75,7 +75,7 @@ func seed(t *testing.T) uint64 {
 
 // TestSoak: see the package.
 func TestSoak(t *testing.T) {
-	f, d, from := guest.Get(t), duration(t), seed(t)
+	cfg, d, from := shell.Config(t, doppel.Config{CPUs: 2}), duration(t), seed(t)
 	t.Logf("seed %d, %v", from, d)
 	goroutines := runtime.NumGoroutine()
 	h, err := doppel.NewHost(doppel.HostConfig{Networks: []doppel.Network{{Name: "lan"}}})
@@ -84,21 +84,20 @@ func TestSoak(t *testing.T) {
 	}
 	t.Cleanup(func() { h.Close() })
 	s := &soak{h: h, long: d > time.Minute, counts: map[string]int{}}
-	dir, initrd := t.TempDir(), f.WriteInitramfs(t, guest.ShellInit)
+	dir := t.TempDir()
 	all := make([]*life, lives)
 	for i := range all {
 		disk := filepath.Join(dir, fmt.Sprintf("disk-%d", i))
 		if err := os.WriteFile(disk, make([]byte, 16*mib), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		all[i] = &life{s: s, number: i, r: rand.New(rand.NewPCG(from, uint64(i))), cfg: doppel.Config{
-			Name: fmt.Sprintf("m%d", i), Kernel: f.Kernel, Initrd: initrd, Append: "console=ttyS0 panic=-1 quiet", Memory: 128 * mib, CPUs: 2,
-			Disks: []doppel.Disk{{Path: disk}}, NICs: []doppel.NIC{{Switch: "lan", MAC: doppel.MAC{0x52, 0x54, 0, 0, 1, byte(i)}}},
-		}}
+		cfg.Name, cfg.Disks = fmt.Sprintf("m%d", i), []doppel.Disk{{Path: disk}}
+		cfg.NICs = []doppel.NIC{{Switch: "lan", MAC: doppel.MAC{0x52, 0x54, 0, 0, 1, byte(i)}}}
+		all[i] = &life{s: s, number: i, r: rand.New(rand.NewPCG(from, uint64(i))), cfg: cfg}
 	}
 	fatal := func(l *life, err error) {
 		t.Helper()
-		t.Errorf("%s: %v\n---- console ----\n%s", l.cfg.Name, err, tail(l.out.String()))
+		t.Errorf("%s: %v\n---- console ----\n%s", l.cfg.Name, err, l.Out.Tail())
 	}
 	// One boots; all begin with what it has.
 	if err := all[0].first(); err != nil {
@@ -142,15 +141,9 @@ func (l *life) first() error {
 	if err := l.settle(); err != nil {
 		return err
 	}
-	if err := l.m.Pause(); err != nil {
-		return err
-	}
-	var saved bytes.Buffer
-	if err := l.m.Save(&saved); err != nil {
-		return err
-	}
-	l.s.saved = bytes.Clone(saved.Bytes()) // and no more
-	return l.end()
+	var err error
+	l.s.saved, err = l.Freeze()
+	return err
 }
 
 // freeProcessors: a machine that is bound to a processor gets it, each of them.
@@ -172,7 +165,7 @@ func freeProcessors(t *testing.T) {
 			if err != nil {
 				t.Errorf("on processor %d: %v", n, err)
 			}
-		case <-time.After(patience):
+		case <-time.After(shell.Patience):
 			t.Errorf("processor %d is not free", n)
 		}
 		if w := time.Duration(m.Stats().CPUs[0].Waiting); w > time.Second {
@@ -214,5 +207,3 @@ func ownMemory(t *testing.T) int64 {
 	t.Fatal("no line RssAnon in /proc/self/status")
 	return 0
 }
-
-func tail(s string) string { return s[max(0, len(s)-4000):] }
