@@ -147,6 +147,12 @@ func (g *Guest) Type(line string) error {
 	return err
 }
 
+// TypeBytes types part of a line.
+func (g *Guest) TypeBytes(p []byte) error {
+	_, err := g.in.Write(p)
+	return err
+}
+
 // Begin types a command, and returns when the guest has begun with it: from
 // then on it is all the guest's, whatever happens to the machine.
 func (g *Guest) Begin(command string) error {
