@@ -195,7 +195,7 @@ func (m *Machine) tree() *fdt.Node {
 // components lists what has state, in the order of saving and restoring: who
 // drives a line comes before who reads it.
 func (m *Machine) components() []state.Component {
-	cs := []state.Component{m.clock, m.entropy}
+	cs := []state.Component{m.clock, m.entropy, m.console}
 	for _, s := range m.bus.Slots() {
 		if s.Device != m.intc {
 			cs = append(cs, s.Device)

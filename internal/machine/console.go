@@ -5,11 +5,13 @@ import (
 	"time"
 
 	"doppel/internal/device"
+	"doppel/internal/state"
 )
 
 const (
-	consoleInput  = 4 << 10
-	consoleOutput = 64 << 10
+	consoleInput   = 4 << 10
+	consoleOutput  = 64 << 10
+	consoleSection = "console"
 )
 
 // console joins the guest's serial line (and the SBI's console) to a terminal,
@@ -149,6 +151,29 @@ func (c *console) Input(p []byte) int {
 		c.terminal.InputReady()
 	}
 	return n
+}
+
+func (c *console) StateName() string    { return consoleSection }
+func (c *console) StateVersion() uint32 { return 1 }
+
+// Save implements state.Component: input that was taken from the terminal is the
+// machine's, whether or not the guest has read it. Output is with the terminal
+// when the machine has ended.
+func (c *console) Save(e *state.Encoder) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e.Bytes(c.in)
+}
+
+func (c *console) Restore(d *state.Decoder, _ uint32) error {
+	in := d.Bytes(consoleInput)
+	if d.Err() != nil {
+		return d.Err()
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.in = in
+	return nil
 }
 
 // Pause implements device.Worker: it returns when the UART is left alone.

@@ -447,7 +447,7 @@ func (m *Machine) RestoreState(sections []state.Section) error {
 	if err := m.change(actRestore); err != nil {
 		return err
 	}
-	err := state.RestoreAll(m.components(), sections)
+	err := state.RestoreAll(m.components(), complete(sections))
 	m.spoil(err)
 	return err
 }

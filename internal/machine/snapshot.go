@@ -85,7 +85,7 @@ func (m *Machine) restore(b *bufio.Reader) error {
 	if err != nil {
 		return err
 	}
-	if err := state.RestoreAll(m.components(), sections); err != nil {
+	if err := state.RestoreAll(m.components(), complete(sections)); err != nil {
 		return err
 	}
 	for _, r := range m.mem.Regions() {
@@ -94,6 +94,19 @@ func (m *Machine) restore(b *bufio.Reader) error {
 		}
 	}
 	return nil
+}
+
+// complete adds the section that machines were saved without once: there was no
+// input then.
+func complete(sections []state.Section) []state.Section {
+	for _, s := range sections {
+		if s.Name == consoleSection {
+			return sections
+		}
+	}
+	var none state.Encoder
+	none.Bytes(nil)
+	return append(sections[:len(sections):len(sections)], state.Section{Name: consoleSection, Version: 1, Data: none.Data()})
 }
 
 func readSections(b *bufio.Reader) ([]state.Section, error) {
