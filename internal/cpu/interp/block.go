@@ -13,8 +13,9 @@ const (
 	// maxBlock is in instructions. A block goes on after a branch that is not
 	// taken: the longer it may be, the more often is the same code in several.
 	maxBlock      = 16
-	nearSize      = 1 << 14  // blocks that are found without a look at the map
-	maxCacheBytes = 96 << 20 // of one vCPU; all is forgotten when it is reached
+	maxCacheBytes = 96 << 20 // of one vCPU: see blockCache
+	// With a translator what runs often is soon the translator's.
+	maxColdBytes = 12 << 20
 )
 
 // Ops of the executor's own, after those of the instruction set.
@@ -57,56 +58,51 @@ func (in *inst) next() *inst {
 // fence.i), the block's bytes are compared with memory before it is entered,
 // and if they differ it is decoded again in place: links to it stay valid.
 type block struct {
-	first *inst          // of need+1
-	need  int64          // the most instructions that a pass retires
-	gen   uint64         // generation in which raw was last equal to memory
-	heat  int64          // passes until the block is a translator's
-	links []*block       // successors in the same page, nil until known
-	raw   []byte         // the bytes that were decoded
+	first *inst          // of need and the opFall, and then the bytes that were decoded
 	host  unsafe.Pointer // where they are
 	gpa   memory.GPA
+	gen   uint64  // generation in which the bytes were last equal to memory
+	heat  int64   // passes until the block is a translator's
+	links **block // successors in the same page, nil until known
+	chain *block  // the next in its bucket
+	need  uint8   // the most instructions that a pass retires
+	size  uint8   // bytes of code
+	slots uint8   // links
 }
+
+// A block is a line of the host's cache.
+var _ = [1]struct{}{}[unsafe.Sizeof(block{})-64]
 
 // code is all of the block, with its opFall.
-func (b *block) code() []inst { return unsafe.Slice(b.first, b.need+1) }
+func (b *block) code() []inst { return unsafe.Slice(b.first, int(b.need)+1) }
 
-// pools are where the parts of blocks are cut from: what is decoded together
-// runs together, and then lies together in the host's caches. Nothing goes
-// back; all is dropped with the cache.
-type pools struct {
-	blocks []block
-	code   []inst
-	links  []*block
-	raw    []byte
+// whole is the code and the bytes behind it.
+func (b *block) whole() []inst {
+	return unsafe.Slice(b.first, int(b.need)+1+rawInsts(int(b.size)))
 }
 
-// translated is where the parts of a translator's blocks are cut from.
-type translated struct {
-	blocks   []Block
-	insts    []riscv.Inst
-	raw      []byte
-	followed []uint16
+// rawInsts is how many instructions' place n bytes take.
+func rawInsts(n int) int { return (n + int(unsafe.Sizeof(inst{})) - 1) / int(unsafe.Sizeof(inst{})) }
+
+// maxWhole is the longest a block can be.
+const maxWhole = maxBlock + 1 + 4*maxBlock/16
+
+// raw is the bytes that were decoded.
+func (b *block) raw() []byte {
+	return unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(b.first), (uintptr(b.need)+1)*unsafe.Sizeof(inst{}))), b.size)
 }
 
-// cut takes n elements off a pool.
-func cut[T any](pool *[]T, n int) []T {
-	const chunk = 1024
-	if len(*pool) < n {
-		*pool = make([]T, max(n, chunk))
-	}
-	part := (*pool)[:n:n]
-	*pool = (*pool)[n:]
-	return part
+// link is a slot for a successor, of which there are b.slots.
+func (b *block) link(slot uint8) **block {
+	return (**block)(unsafe.Add(unsafe.Pointer(b.links), uintptr(slot)*unsafe.Sizeof(b.links)))
 }
 
 // decode fills b from memory. The bytes are copied first: other harts may
 // store to them meanwhile.
 func (v *VCPU) decode(b *block) {
-	if v.cacheBytes > v.cacheLimit {
-		v.forgetBlocks()
-	}
 	var raw [4 * maxBlock]byte
-	var code [maxBlock + 1]inst // and the opFall
+	c := &v.blocks.young
+	code := c.insts.peek(maxWhole)
 	start := int(b.gpa & pageMask)
 	size := copy(raw[:], unsafe.Slice((*byte)(b.host), memory.PageSize-start))
 	v.nlinks = 0
@@ -121,8 +117,8 @@ func (v *VCPU) decode(b *block) {
 		off += int(d.Len)
 		more = !ends(d.Op) && !(v.basic && isBranch(d.Op))
 	}
-	b.need = int64(n)
 	fall := inst{op: opFall, n: uint8(n)}
+	b.need = uint8(n)
 	if n == 0 {
 		// The first instruction runs into the next page.
 		code[0] = inst{op: opAcross, rd: noLink}
@@ -130,17 +126,15 @@ func (v *VCPU) decode(b *block) {
 	}
 	fall.off, fall.rd = uint16(off), v.link(b, int64(off))
 	code[n] = fall
+	b.first, b.size = &code[0], uint8(off)
+	copy(b.raw(), raw[:off])
+	c.insts.cut(len(b.whole()))
 	b.gen, b.heat = v.gen, v.heat
 	if v.heatOf != nil {
 		b.heat = v.heatOf(b.gpa)
 	}
-	b.raw = cut(&v.pools.raw, off)
-	copy(b.raw, raw[:off])
-	own := cut(&v.pools.code, n+1)
-	copy(own, code[:])
-	b.first = &own[0]
-	b.links = cut(&v.pools.links, v.nlinks)
-	v.cacheBytes += b.bytes()
+	c.makeLinks(b, v.nlinks)
+	c.bytes += b.bytes()
 }
 
 // decodeAt decodes the instruction at the start of p, or tells that p ends in
@@ -238,62 +232,13 @@ func isFPMemory(op riscv.Op) bool {
 
 // rawAt is the encoding of the instruction at off, for mtval.
 func (b *block) rawAt(off uint16) uint64 {
-	d, _ := decodeAt(b.raw[off:])
+	d, _ := decodeAt(b.raw()[off:])
 	return uint64(d.Raw)
 }
 
-// bytes is what the block costs in memory, roughly.
+// bytes is what the block costs in memory.
 func (b *block) bytes() int {
-	const pointers = 16
-	return pointers + int(unsafe.Sizeof(*b)) + int(b.need+1)*int(unsafe.Sizeof(inst{})) + len(b.raw) + 8*len(b.links)
-}
-
-// blockPage is the blocks of a page.
-type blockPage struct {
-	places [memory.PageSize / 2]uint16 // in list, plus one, by half the block's offset
-	list   []*block
-}
-
-// kept returns the block at gpa if the cache has it.
-func (v *VCPU) kept(gpa memory.GPA) *block {
-	if p := v.blocks[gpa>>memory.PageShift]; p != nil {
-		if n := p.places[gpa%memory.PageSize/2]; n != 0 {
-			return p.list[n-1]
-		}
-	}
-	return nil
-}
-
-// keep puts b, which is new, into the cache.
-func (v *VCPU) keep(b *block) {
-	p := v.blocks[b.gpa>>memory.PageShift]
-	if p == nil {
-		p = new(blockPage)
-		v.blocks[b.gpa>>memory.PageShift] = p
-		v.cacheBytes += int(unsafe.Sizeof(*p))
-	}
-	p.list = append(p.list, b)
-	p.places[b.gpa%memory.PageSize/2] = uint16(len(p.list))
-}
-
-// blockAt returns the block at gpa, whose first byte is at host, decoded from
-// what memory holds now.
-func (v *VCPU) blockAt(gpa memory.GPA, host unsafe.Pointer) *block {
-	near := &v.near[(gpa>>1^gpa>>14)%nearSize]
-	if b := *near; b != nil && b.gpa == gpa {
-		v.validate(b)
-		return b
-	}
-	b := v.kept(gpa)
-	if b == nil {
-		b = &cut(&v.pools.blocks, 1)[0]
-		b.gpa, b.host = gpa, host
-		v.decode(b)
-		v.keep(b)
-	}
-	v.validate(b)
-	*near = b
-	return b
+	return int(unsafe.Sizeof(*b)) + len(b.whole())*int(unsafe.Sizeof(inst{})) + 8*int(b.slots)
 }
 
 // validate makes a block of an older generation equal to memory again.
@@ -301,21 +246,9 @@ func (v *VCPU) validate(b *block) {
 	if b.gen == v.gen {
 		return
 	}
-	if bytes.Equal(b.raw, unsafe.Slice((*byte)(b.host), len(b.raw))) {
+	if bytes.Equal(b.raw(), unsafe.Slice((*byte)(b.host), b.size)) {
 		b.gen = v.gen
 		return
 	}
 	v.decode(b) // what it was cut from before counts on
-}
-
-// forgetBlocks empties the decode cache. Blocks that are still linked from the
-// one that is running work as before, and go when it ends.
-func (v *VCPU) forgetBlocks() {
-	v.blocks = make(map[memory.GPA]*blockPage)
-	v.pools = pools{}
-	v.cacheBytes = 0
-	v.part.links = nil
-	v.near = [nearSize]*block{}
-	v.jumps = [jumpSize]jumpEntry{}
-	v.jumpPages = pageSet{}
 }

@@ -28,18 +28,24 @@ func newVCPU(t *testing.T, src string, o cputest.Options) (*cputest.Machine, *VC
 const testCacheBytes = 8 << 20
 
 func allBlocks(v *VCPU) (all []*block) {
-	for _, p := range v.blocks {
-		all = append(all, p.list...)
+	for _, h := range []*half{&v.blocks.young, &v.blocks.old} {
+		for _, b := range h.buckets {
+			for ; b != nil; b = b.chain {
+				all = append(all, b)
+			}
+		}
 	}
 	return all
 }
+
+func cacheBytes(v *VCPU) int { return v.blocks.young.bytes + v.blocks.old.bytes }
 
 // TestCacheBound: code without end does not fill the host's memory, and runs
 // right while the cache is emptied under it.
 func TestCacheBound(t *testing.T) {
 	const size = 4 << 20
 	m, v := newVCPU(t, "nop\n", cputest.Options{RAM: size})
-	v.cacheLimit = testCacheBytes
+	v.blocks.init(testCacheBytes)
 	ram := m.RAM.Bytes()
 	// Blocks of two instructions: c.addi a0, 1; c.j .+2. The last jumps back.
 	for at := 0; at < size-8; at += 4 {
@@ -50,7 +56,7 @@ func TestCacheBound(t *testing.T) {
 	most := 0
 	for range 64 {
 		run(t, v, 2*(size-8)/4/64)
-		most = max(most, v.cacheBytes)
+		most = max(most, cacheBytes(v))
 	}
 	if want := uint64(64 * (2 * (size - 8) / 4 / 64) / 2); v.h.X[10] != want {
 		t.Errorf("a0 is %d, want %d", v.h.X[10], want)
@@ -65,8 +71,8 @@ func TestCacheBound(t *testing.T) {
 	for _, b := range allBlocks(v) {
 		sum += b.bytes()
 	}
-	if sum > v.cacheBytes {
-		t.Errorf("blocks have %d bytes, only %d are accounted for", sum, v.cacheBytes)
+	if sum > cacheBytes(v) {
+		t.Errorf("blocks have %d bytes, only %d are accounted for", sum, cacheBytes(v))
 	}
 }
 
@@ -94,11 +100,11 @@ sub:
 patch:	nop
 	ret
 `, cputest.Options{})
-	v.cacheLimit = testCacheBytes
+	v.blocks.init(testCacheBytes)
 	most := 0
 	for range 200 {
 		run(t, v, 20_000)
-		most = max(most, v.cacheBytes)
+		most = max(most, cacheBytes(v))
 	}
 	v.h.PC = m.Sym("loop")
 	if most < testCacheBytes/2 || most > testCacheBytes+testCacheBytes/8 {
@@ -151,8 +157,8 @@ func TestLatency(t *testing.T) {
 		if b.need > maxBlock {
 			t.Errorf("block at %#x has %d instructions", uint64(gpa), b.need)
 		}
-		if gpa>>12 != (gpa+memory.GPA(len(b.raw))-1)>>12 {
-			t.Errorf("block at %#x has %d bytes, over the page's end", uint64(gpa), len(b.raw))
+		if gpa>>12 != (gpa+memory.GPA(len(b.raw()))-1)>>12 {
+			t.Errorf("block at %#x has %d bytes, over the page's end", uint64(gpa), len(b.raw()))
 		}
 	}
 	if want := 4000 / maxBlock; len(all) < want {
@@ -176,8 +182,7 @@ func TestGuards(t *testing.T) {
 		t.Errorf("Run before CompleteMMIO: exit %v", e.Reason)
 	}
 	v.CompleteMMIO(1, true)
-	v.blocks = nil // the next block cannot be kept
-	v.near = [nearSize]*block{}
+	v.blocks = blockCache{} // the next block cannot be kept
 	v.jumps = [jumpSize]jumpEntry{}
 	e := v.Run(1)
 	if e.Reason != cpu.ExitError || e.Err == nil || !strings.Contains(e.Err.Error(), "0x80000004") {

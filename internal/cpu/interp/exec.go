@@ -52,15 +52,15 @@ find:
 		if from != nil {
 			// Links hold in every address space, so they never leave the page,
 			// even if the page tables have changed without a fence.
-			if blk != &v.single && blk.gpa == from.gpa&^pageMask|memory.GPA(pc&pageMask) && int(slot) < len(from.links) {
-				from.links[slot] = blk
+			if blk != &v.single && blk.gpa == from.gpa&^pageMask|memory.GPA(pc&pageMask) && slot < from.slots {
+				*from.link(slot) = blk
 			}
 			from = nil
 		}
 	}
 
 enter: // blk at pc
-	if blk == nil || blk.gen != v.gen || left < blk.need || h.Attention.Load() != 0 {
+	if blk == nil || blk.gen != v.gen || left < int64(blk.need) || h.Attention.Load() != 0 {
 		goto special
 	}
 	if blk.heat--; blk.heat < 0 {
@@ -554,10 +554,10 @@ taken: // the branch in, which is blk's
 
 follow: // from blk, by its link slot, to the block at to
 	pc = to
-	if int(slot) >= len(blk.links) {
+	if slot >= blk.slots {
 		goto lookup
 	}
-	if next = blk.links[slot]; next != nil {
+	if next = *blk.link(slot); next != nil {
 		blk = next
 		goto enter
 	}
@@ -591,8 +591,10 @@ special: // before the instruction at pc, the first of blk if that is not nil
 		goto find
 	}
 	if blk != &v.single {
-		v.validate(blk)
-		if left < blk.need {
+		if blk.gen != v.gen {
+			blk = v.current(blk)
+		}
+		if left < int64(blk.need) {
 			v.prefix(blk, int(left))
 			blk = &v.part
 		} else if blk.heat < 0 && !v.own {

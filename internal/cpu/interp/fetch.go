@@ -95,9 +95,10 @@ func (v *VCPU) fetchSingle(pc uint64) *block {
 	d, _ := decodeAt(raw[:])
 	b := &v.single
 	// Without a gpa no successor is in the same page.
-	*b = block{first: &v.singleCode[0], need: 1, gen: v.gen, heat: never, raw: raw[:d.Len]}
+	*b = block{first: &v.singleCode[0], need: 1, gen: v.gen, heat: never, size: d.Len}
 	v.singleCode[0] = v.lower(b, d, 0)
 	v.singleCode[1] = inst{op: opFall, off: uint16(d.Len), rd: noLink, n: 1}
+	copy(b.raw(), raw[:])
 	return b
 }
 
@@ -106,5 +107,6 @@ func (v *VCPU) prefix(b *block, n int) {
 	code := b.code()
 	copy(v.partCode[:], code[:n])
 	v.partCode[n] = inst{op: opFall, off: code[n].off, rd: noLink, n: uint8(n)}
-	v.part = block{first: &v.partCode[0], need: int64(n), gen: v.gen, heat: never, links: b.links, raw: b.raw, gpa: b.gpa}
+	v.part = block{first: &v.partCode[0], need: uint8(n), gen: v.gen, heat: never, links: b.links, slots: b.slots, size: b.size, gpa: b.gpa}
+	copy(v.part.raw(), b.raw())
 }

@@ -72,24 +72,22 @@ type VCPU struct {
 	super                [2]addressRange
 	jumpPages            pageSet // that v.jumps has entries of, since the epoch began
 
-	blocks     map[memory.GPA]*blockPage // by the page's number
-	cacheBytes int
-	cacheLimit int
-	pools      pools
-	translated translated
-	nlinks     int   // of the block that is being decoded
-	part       block // the start of a block, where the budget ends in it
-	single     block // an instruction that is not in the cache
+	blocks     blockCache
+	decoded    Decoded
+	raw        []byte // where blocks' bytes for a translator are cut from
+	executed   block  // of a translator
+	nlinks     int    // of the block that is being decoded
+	part       block  // the start of a block, where the budget ends in it
+	single     block  // an instruction that is not in the cache
 	singleRaw  [4]byte
-	singleCode [2]inst
-	partCode   [maxBlock + 1]inst
+	singleCode [3]inst
+	partCode   [maxWhole]inst
 
 	loads                 [tlbSize]tlbEntry
 	stores                [tlbSize]tlbEntry
 	moreLoads, moreStores secondLevel
 	fetches               [fetchTLBSize]fetchEntry
 	jumps                 [jumpSize]jumpEntry
-	near                  [nearSize]*block // by physical address
 }
 
 var (
@@ -128,8 +126,7 @@ func (v *VCPU) Init(h *hart.Hart, cfg hart.Config) {
 	v.nextSpace, v.gen, v.heat = 1, 1, never
 	v.codeOf = func(memory.GPA, uint64) unsafe.Pointer { return nil }
 	v.codePages = make(map[uint64]struct{})
-	v.cacheLimit = maxCacheBytes
-	v.forgetBlocks()
+	v.blocks.init(maxCacheBytes)
 	h.Init(cfg, nil)
 	h.SetEngine(engine{v})
 	v.forgetAll()

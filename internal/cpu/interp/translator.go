@@ -2,7 +2,6 @@ package interp
 
 import (
 	"fmt"
-	"slices"
 	"unsafe"
 
 	"doppel/internal/cpu"
@@ -19,7 +18,10 @@ const never = 1 << 62
 
 // SetHeat makes blocks that are decoded from now on hot after n passes. They
 // end at branches.
-func (v *VCPU) SetHeat(n int64) { v.heat, v.basic = n, true }
+func (v *VCPU) SetHeat(n int64) {
+	v.heat, v.basic = n, true
+	v.blocks.init(maxColdBytes)
+}
 
 // SetHeatOf is SetHeat by where the block is.
 func (v *VCPU) SetHeatOf(f func(memory.GPA) int64) { v.heatOf = f }
@@ -172,23 +174,45 @@ func (v *VCPU) Code(pc uint64) (gpa memory.GPA, code *unsafe.Pointer, ok bool) {
 // FPReady tells that mstatus.FS is Dirty.
 func (v *VCPU) FPReady() bool { return v.fpReady }
 
-// Block is decoded code that does not change.
+// Block is code that does not change. Its instructions are decoded again when
+// they are wanted: most blocks never are.
 type Block struct {
-	Insts    []riscv.Inst
-	block    // without code until an instruction is executed
-	followed []uint16
+	whole *inst // as block.whole; nil until the executor has executed an instruction of it
+	raw   *byte
+	host  unsafe.Pointer
+	gpa   memory.GPA
+	count uint8
+	size  uint8 // bytes
 }
+
+// Decoded is a block as it has just been decoded. It is valid until the next.
+type Decoded struct {
+	Block
+	Insts []riscv.Inst
+	// Followed are the offsets in the page of the blocks that the interpreter has
+	// gone on to from here.
+	Followed []uint16
+
+	insts    [maxBlock]riscv.Inst
+	followed [2 * maxBlock]uint16
+}
+
+// Places is a set of places in a page where blocks may start, by half their
+// offsets.
+type Places [memory.PageSize / 2 / 64]uint64
+
+// Has tells whether an offset in a page is one.
+func (p *Places) Has(off int) bool { return p[off/2/64]>>(off/2%64)&1 != 0 }
 
 // Decode decodes the block at gpa, apart from the interpreter's own. It goes on
 // after a branch if what follows has been executed so often that no more than
-// warm passes are missing, and ends before the places, by half their offset in
-// the page, that have a number other than 0; nil stands for none. A nil Block means that
-// its first instruction runs into the next page: see DecodeAcross.
-func (v *VCPU) Decode(gpa memory.GPA, host unsafe.Pointer, warm int64, places *[memory.PageSize / 2]uint16) *Block {
+// warm passes are missing, and ends before starts; nil stands for none. A nil
+// result means that its first instruction runs into the next page: see
+// DecodeAcross.
+func (v *VCPU) Decode(gpa memory.GPA, host unsafe.Pointer, warm int64, starts *Places) *Decoded {
 	start := int(gpa & pageMask)
 	var raw [4 * maxBlock]byte // the bytes are copied first: other harts may store to them meanwhile
-	var insts [maxBlock]riscv.Inst
-	var followed [2 * maxBlock]uint16
+	b := &v.decoded
 	nfollowed, own := 0, v.kept(gpa) // what is here of the interpreter's
 	size := copy(raw[:], unsafe.Slice((*byte)(host), memory.PageSize-start))
 	n, first, off := 0, 0, 0
@@ -197,14 +221,14 @@ func (v *VCPU) Decode(gpa memory.GPA, host unsafe.Pointer, warm int64, places *[
 		if !ok {
 			break
 		}
-		insts[n] = d
+		b.insts[n] = d
 		n++
 		off += int(d.Len)
 		if own != nil && int(own.need) == n-first {
-			nfollowed += own.followed(followed[nfollowed:])
+			nfollowed += own.followed(b.followed[nfollowed:])
 		}
 		next := start + off
-		if ends(d.Op) || next < memory.PageSize && places != nil && places[next/2] != 0 {
+		if ends(d.Op) || next < memory.PageSize && starts != nil && starts.Has(next) {
 			break
 		}
 		if isBranch(d.Op) {
@@ -220,32 +244,34 @@ func (v *VCPU) Decode(gpa memory.GPA, host unsafe.Pointer, warm int64, places *[
 	if n == 0 {
 		return nil
 	}
-	p := &v.translated
-	b := &cut(&p.blocks, 1)[0]
-	b.Insts = cut(&p.insts, n)
-	copy(b.Insts, insts[:])
-	b.gpa, b.host, b.need, b.raw = gpa, host, int64(n), cut(&p.raw, off)
-	copy(b.raw, raw[:])
-	b.followed = cut(&p.followed, nfollowed)
-	copy(b.followed, followed[:])
+	b.Insts, b.Followed = b.insts[:n], b.followed[:nfollowed]
+	b.Block = Block{raw: v.keepRaw(raw[:off]), host: host, gpa: gpa, count: uint8(n), size: uint8(off)}
 	return b
+}
+
+// keepRaw copies a block's bytes. What is kept has no pointers, by which the
+// pieces of memory that blocks are cut from would keep each other.
+func (v *VCPU) keepRaw(raw []byte) *byte {
+	const chunk = 4096
+	if len(v.raw) < len(raw) {
+		v.raw = make([]byte, chunk)
+	}
+	to := &v.raw[0]
+	v.raw = v.raw[copy(v.raw, raw):]
+	return to
 }
 
 // followed puts into to the offsets in the page of the blocks that b's links
 // lead to, and returns their number.
 func (b *block) followed(to []uint16) (n int) {
-	for _, next := range b.links {
-		if next != nil && n < len(to) {
+	for slot := range b.slots {
+		if next := *b.link(slot); next != nil && n < len(to) {
 			to[n] = uint16(next.gpa & pageMask)
 			n++
 		}
 	}
 	return n
 }
-
-// Followed tells whether the interpreter has gone on from the block at an
-// offset in the page.
-func (b *Block) Followed(off int32) bool { return slices.Contains(b.followed, uint16(off)) }
 
 // Warm tells whether the interpreter has its block at gpa, and will find it hot
 // after n passes more.
@@ -264,34 +290,60 @@ func (v *VCPU) Heat(gpa memory.GPA) {
 // DecodeAcross decodes the instruction that the hart is at, which lies in two
 // pages; gpa and host are those of its start. nil means that the second page
 // cannot be executed, or not all of it.
-func (v *VCPU) DecodeAcross(gpa memory.GPA, host unsafe.Pointer) *Block {
+func (v *VCPU) DecodeAcross(gpa memory.GPA, host unsafe.Pointer) *Decoded {
 	_, _, ok := v.Code(v.h.PC + 2)
 	if !ok {
 		return nil
 	}
-	raw := make([]byte, 4)
-	copy(raw, unsafe.Slice((*byte)(host), 2))
+	b := &v.decoded
+	var raw [4]byte
+	copy(raw[:], unsafe.Slice((*byte)(host), 2))
 	copy(raw[2:], unsafe.Slice((*byte)(v.fetches[(v.h.PC+2)>>memory.PageShift%fetchTLBSize].page), 2))
-	d, _ := decodeAt(raw)
-	return &Block{block: block{gpa: gpa, host: host, need: 1, raw: raw}, Insts: []riscv.Inst{d}}
+	b.insts[0], _ = decodeAt(raw[:])
+	b.Insts, b.Followed = b.insts[:1], nil
+	b.Block = Block{raw: v.keepRaw(raw[:]), host: host, gpa: gpa, count: 1, size: 4}
+	return b
+}
+
+// all is the block's bytes.
+func (b *Block) all() []byte { return unsafe.Slice(b.raw, b.size) }
+
+// Insts decodes the block again, and appends it to a slice.
+func (b *Block) Insts(to []riscv.Inst) []riscv.Inst {
+	raw, off := b.all(), 0
+	for range b.count {
+		d, _ := decodeAt(raw[off:])
+		to = append(to, d)
+		off += int(d.Len)
+	}
+	return to
 }
 
 // complete makes the block's code for the executor. It has no links.
 func (v *VCPU) complete(b *Block) {
 	v.nlinks = 0
-	code := make([]inst, len(b.Insts)+1)
+	n, raw := int(b.count), b.all()
+	code := make([]inst, n+1+rawInsts(len(raw)))
+	own := block{first: &code[0], need: b.count, size: b.size, gpa: b.gpa}
 	off := 0
-	for i, d := range b.Insts {
-		code[i] = v.lower(&b.block, d, off)
+	for i := range n {
+		d, _ := decodeAt(raw[off:])
+		code[i] = v.lower(&own, d, off)
 		code[i].n = uint8(i)
 		off += int(d.Len)
 	}
-	code[len(b.Insts)] = inst{op: opFall, off: uint16(off), rd: noLink, n: uint8(len(b.Insts))}
-	b.first = &code[0]
+	code[n] = inst{op: opFall, off: uint16(off), rd: noLink, n: uint8(n)}
+	copy(own.raw(), raw)
+	b.whole = own.first
 }
 
+// Len is how many instructions it has.
+func (b *Block) Len() int { return int(b.count) }
+
 // Raw is the block's code, as far as it is in the page where it starts.
-func (b *Block) Raw() []byte { return b.raw[:min(len(b.raw), memory.PageSize-int(b.gpa&pageMask))] }
+func (b *Block) Raw() []byte {
+	return b.all()[:min(int(b.size), memory.PageSize-int(b.gpa&pageMask))]
+}
 
 // Host is where it is.
 func (b *Block) Host() unsafe.Pointer { return b.host }
@@ -310,19 +362,32 @@ const (
 
 func (o Outcome) String() string { return [...]string{"next", "jump", "end"}[o] }
 
+// Op is the operation of instruction i.
+func (b *Block) Op(i int) riscv.Op {
+	if b.whole != nil {
+		if op := unsafe.Slice(b.whole, b.count)[i].op; op < riscv.NumOps {
+			return op
+		}
+	}
+	var insts [maxBlock]riscv.Inst
+	return b.Insts(insts[:0])[i].Op
+}
+
 // Execute executes instruction i of a block at the virtual address pc, before
 // which left was left of the budget. It does what the loop of exec does not:
 // rare instructions, and loads and stores that miss the TLB.
 func (v *VCPU) Execute(b *Block, i int, pc uint64, left int64) Outcome {
 	h := v.h
-	if b.first == nil {
+	if b.whole == nil {
 		v.complete(b)
 	}
-	in := &b.code()[i]
+	own := &v.executed
+	own.first, own.need, own.size, own.gpa = b.whole, b.count, b.size, b.gpa
+	in := &own.code()[i]
 	gen, key := v.gen, v.jumpKey
 	h.PC = pc + uint64(in.off)
 	h.Instret = uint64(v.mark - left + int64(in.n))
-	switch v.slow(&b.block, in) {
+	switch v.slow(own, in) {
 	case slowNext:
 		return Next
 	case slowJump:

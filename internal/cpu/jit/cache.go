@@ -4,6 +4,8 @@ package jit
 
 import (
 	"bytes"
+	"math/bits"
+	"slices"
 	"unsafe"
 
 	"doppel/internal/cpu/interp"
@@ -33,8 +35,8 @@ type cache struct {
 	end    int
 	priv   *hart.Priv // the present one
 	pages  map[pageKey]*codePage
-	blocks []*block // by number
-	pools  pools
+	blocks []*block    // by number
+	links  []link      // that blocks' are cut from
 	sites  int         // that regions have
 	full   bool        // of sites
 	active []*codePage // of the current generation, apart from
@@ -74,8 +76,7 @@ func (c *cache) patience(gpa memory.GPA) int64 {
 
 // codeTable is what a page has in the interpreter's TLB for fetches.
 type codeTable struct {
-	abi.CodeTable                             // first, for generated code
-	places        [memory.PageSize / 2]uint16 // of blocks in the page's list, plus one, by half their offset
+	abi.CodeTable // first, for generated code
 	page          *codePage
 	copy          [memory.PageSize]byte // see codePage
 }
@@ -85,7 +86,9 @@ type codePage struct {
 	generation uint64
 	gpa        memory.GPA
 	key        pageKey
-	list       []*block
+	list       []*block // by their starts
+	starts     interp.Places
+	before     [len(interp.Places{})]uint16 // how many blocks start before a word of starts
 
 	region *memory.Region
 	off    uint64          // of the page in it
@@ -113,8 +116,13 @@ func (p *codePage) memory() []byte { return unsafe.Slice((*byte)(p.host), memory
 
 // add makes b one of the page's blocks.
 func (p *codePage) add(b *block) {
-	p.list = append(p.list, b)
-	p.places[b.start/2] = uint16(len(p.list))
+	n, _ := p.place(int(b.start))
+	p.list = slices.Insert(p.list, n, b)
+	word := b.start / 2 / 64
+	p.starts[word] |= 1 << (b.start / 2 % 64)
+	for w := int(word) + 1; w < len(p.before); w++ {
+		p.before[w]++
+	}
 	p.CodeTable[b.start/2] = b.offset
 	raw, at := b.Raw(), int(b.start)
 	end := at + len(raw)
@@ -135,16 +143,20 @@ func (p *codePage) add(b *block) {
 	}
 }
 
-// maxPageBlocks is how many blocks a page's places can tell apart.
-const maxPageBlocks = 1<<16 - 1
+// place is where in the list the block at an offset is, or would be.
+func (p *codePage) place(off int) (n int, ok bool) {
+	word, bit := off/2/64, off/2%64
+	n = int(p.before[word]) + bits.OnesCount64(p.starts[word]&(1<<bit-1))
+	return n, p.starts[word]>>bit&1 != 0
+}
 
 // block returns the one at an offset in the page, if there is one.
 func (p *codePage) block(off uint64) *block {
 	if p.codeTable == nil {
 		return nil
 	}
-	if n := p.places[off%memory.PageSize/2]; n != 0 {
-		return p.list[n-1]
+	if n, ok := p.place(int(off % memory.PageSize)); ok {
+		return p.list[n]
 	}
 	return nil
 }
@@ -183,20 +195,22 @@ func (p *codePage) same() bool {
 
 // block is translated code.
 type block struct {
-	*interp.Block
+	interp.Block
 	code   uintptr
-	offset uint32 // of code, from the start of the code memory
-	count  int64  // of instructions
-	start  uint16 // offset in the page
 	page   *codePage
-	links  []abi.Link // Patch is an offset in the code memory
-	taken  []bool     // which links have been followed
-	far    []farLink  // for each link, if it is to another page
+	links  []link
+	far    []farLink // as many, if one of them has led to another page
+	hot    *hotness  // nil if nothing is known
+	offset uint32    // of code, from the start of the code memory
+	start  uint16    // offset in the page
 
 	// across is set for an instruction that lies in two pages. It is left to the
 	// interpreter where the second page is another.
 	across bool
+}
 
+// hotness is what most blocks do not have.
+type hotness struct {
 	samples int     // slices that ended here
 	since   uint64  // this one
 	tries   int     // in vain, to make a region of the loop around it
@@ -204,22 +218,48 @@ type block struct {
 	inside  *region // whose links these are; the block is none itself
 }
 
-// pools are where the parts of blocks are cut from, since blocks come in
-// numbers. A chunk goes when nothing that was cut from it is used any more; so
-// there are no pointers in it, by which one chunk would keep another.
-type pools struct {
-	links []abi.Link
-	taken []bool
+// region is that of which b is the header, or nil.
+func (b *block) region() *region {
+	if b.hot == nil {
+		return nil
+	}
+	return b.hot.region
 }
 
-// cut takes n elements off a pool.
-func cut[T any](pool *[]T, n int) []T {
-	const chunk = 256
-	if len(*pool) < n {
-		*pool = make([]T, max(n, chunk))
+// inside is the region whose links b's are, or nil.
+func (b *block) inside() *region {
+	if b.hot == nil {
+		return nil
 	}
-	part := (*pool)[:n:n]
-	*pool = (*pool)[n:]
+	return b.hot.inside
+}
+
+// heat is b's hotness, to be changed.
+func (b *block) heat() *hotness {
+	if b.hot == nil {
+		b.hot = &hotness{}
+	}
+	return b.hot
+}
+
+// link is an abi.Link whose places are offsets in the code memory.
+type link struct {
+	patch, context, stub int32
+	target               int32
+	far                  bool
+	taken                bool // it has been followed
+}
+
+// cutLinks takes n links off the pool, since blocks come in numbers. A piece of
+// memory goes when nothing that was cut from it is used any more; so there are
+// no pointers in it, by which one would keep another.
+func (c *cache) cutLinks(n int) []link {
+	const chunk = 256
+	if len(c.links) < n {
+		c.links = make([]link, max(n, chunk))
+	}
+	part := c.links[:n:n]
+	c.links = c.links[n:]
 	return part
 }
 
@@ -228,16 +268,9 @@ func (c *cache) add(b *block, made abi.Code) uintptr {
 	at := c.end
 	c.put(at, made.Bytes)
 	n := len(made.Links)
-	b.links, b.taken = cut(&c.pools.links, n), cut(&c.pools.taken, n)
-	copy(b.links, made.Links)
-	for i := range b.links {
-		l := &b.links[i]
-		l.Patch += at
-		l.Context += at
-		l.Stub += at
-		if l.Far && b.far == nil {
-			b.far = make([]farLink, n)
-		}
+	b.links = c.cutLinks(n)
+	for i, l := range made.Links {
+		b.links[i] = link{patch: int32(at + l.Patch), context: int32(at + l.Context), stub: int32(at + l.Stub), target: l.Target, far: l.Far}
 	}
 	c.end = (at + len(made.Bytes) + 15) &^ 15
 	c.blocks = append(c.blocks, b)
@@ -274,7 +307,6 @@ func (c *cache) newPage(gpa memory.GPA, host unsafe.Pointer, generation uint64) 
 		t, c.free = c.free[n-1], c.free[:n-1]
 	}
 	t.CodeTable = c.none.CodeTable
-	clear(t.places[:])
 	region := c.in.Hart().Memory().Find(gpa, 1)
 	t.page = &codePage{codeTable: t, generation: generation, at: make(map[uint64]uint64), gpa: gpa &^ pageMask, key: c.key(gpa),
 		region: region, off: uint64(gpa-region.Base) &^ pageMask,
@@ -410,14 +442,14 @@ func (c *cache) put(at int, code []byte) {
 // link makes a block's link lead to another block of its page, and returns
 // where that is.
 func (c *cache) link(from *block, n int, to *block) uintptr {
-	at := from.links[n].Patch
+	at := int(from.links[n].patch)
 	code := to.code
-	if r := to.region; r != nil && from.inside == r {
+	if r := to.region(); r != nil && from.inside() == r {
 		code = r.plain // the region has left for it
 	}
 	patchLink(c.mem.Bytes[at:], int64(code-c.mem.Exec)-int64(at))
 	c.mem.Written(at, 4)
-	from.taken[n] = true
+	from.links[n].taken = true
 	c.trace.linked(from, n, to)
 	return code
 }

@@ -3,6 +3,7 @@
 package jit
 
 import (
+	"slices"
 	"time"
 	"unsafe"
 
@@ -65,8 +66,8 @@ func (v *VCPU) native(b *block) (end bool) {
 			v.stats.Slow++
 			b := v.code.blocks[v.id>>8]
 			pc := v.page | uint64(b.start)
-			v.stats.SlowOps[b.Insts[v.id&0xff].Op]++
-			switch v.in.Execute(b.Block, int(v.id&0xff), pc, left+b.count) {
+			v.stats.SlowOps[b.Op(int(v.id&0xff))]++
+			switch v.in.Execute(&b.Block, int(v.id&0xff), pc, left+int64(b.Len())) {
 			case interp.Next:
 				code = uintptr(v.resume)
 				goto resume
@@ -81,7 +82,7 @@ func (v *VCPU) native(b *block) (end bool) {
 			v.sync(left)
 			v.stats.Links++
 			from, n := v.code.blocks[v.id>>8], int(v.id&0xff)
-			if from.links[n].Far {
+			if from.links[n].far {
 				va := v.page
 				if code = v.find(v.pc); code == 0 {
 					return false
@@ -235,26 +236,28 @@ const maxGroup = 32
 // there, and that are warm at least, are translated with it: else the code
 // would be left for each of them again and again.
 func (v *VCPU) translate(gpa memory.GPA, host unsafe.Pointer, pc uint64) *block {
+	g := &v.group
+	g.blocks, g.followed = g.blocks[:0], g.followed[:0]
 	b := v.blockAt(gpa, host, pc)
 	if b == nil || b.across {
 		return b
 	}
 	warm, evictions := v.code.threshold-v.code.threshold/4, v.stats.Evictions
-	group := append(v.group[:0], b)
-	for i := 0; i < len(group); i++ {
-		from := group[i]
+	for i := 0; i < len(g.blocks); i++ {
+		from := g.blocks[i].block
+		followed := g.followed[g.blocks[i].first:g.blocks[i].end]
 		for n := range from.links {
 			l := &from.links[n]
-			if l.Far || from.taken[n] || !from.Followed(l.Target) {
+			if l.far || l.taken || !slices.Contains(followed, uint16(l.target)) {
 				continue
 			}
-			to := from.page.block(uint64(l.Target))
+			to := from.page.block(uint64(l.target))
 			if to == nil {
-				at := from.page.gpa | memory.GPA(l.Target)
-				if len(group) == maxGroup || !v.in.Warm(at, warm) {
+				at := from.page.gpa | memory.GPA(l.target)
+				if len(g.blocks) == maxGroup || !v.in.Warm(at, warm) {
 					continue
 				}
-				to = v.blockAt(at, v.code.hostOf(from.page, uint64(l.Target)), pc&^pageMask|uint64(l.Target))
+				to = v.blockAt(at, v.code.hostOf(from.page, uint64(l.target)), pc&^pageMask|uint64(l.target))
 				if v.stats.Evictions != evictions {
 					return v.blockAt(gpa, host, pc) // all of the group is gone
 				}
@@ -262,16 +265,33 @@ func (v *VCPU) translate(gpa memory.GPA, host unsafe.Pointer, pc uint64) *block 
 					continue
 				}
 				v.in.Heat(at)
-				group = append(group, to)
 			}
 			v.code.link(from, n, to)
 		}
 	}
-	v.group = group
 	return b
 }
 
-// blockAt is translate for one block.
+// group is the blocks that translate makes.
+type group struct {
+	blocks   []grouped
+	followed []uint16 // offsets in the page
+}
+
+// grouped is one of a group, that the interpreter has followed to the places
+// from first to end of followed.
+type grouped struct {
+	block      *block
+	first, end int
+}
+
+func (g *group) add(b *block, followed []uint16) {
+	n := len(g.followed)
+	g.followed = append(g.followed, followed...)
+	g.blocks = append(g.blocks, grouped{b, n, len(g.followed)})
+}
+
+// blockAt is translate for one block. One that is new is added to the group.
 func (v *VCPU) blockAt(gpa memory.GPA, host unsafe.Pointer, pc uint64) *block {
 	v.fresh()
 	p := v.code.page(gpa, v.generation, &v.stats)
@@ -286,11 +306,11 @@ func (v *VCPU) blockAt(gpa memory.GPA, host unsafe.Pointer, pc uint64) *block {
 	if timed {
 		start = time.Now()
 	}
-	var places *[memory.PageSize / 2]uint16
+	var starts *interp.Places
 	if p != nil {
-		places = &p.places
+		starts = &p.starts
 	}
-	src := v.in.Decode(gpa, host, v.code.threshold/2, places)
+	src := v.in.Decode(gpa, host, v.code.threshold/2, starts)
 	across := src == nil
 	if across && hasAcross && pc == v.h.PC { // else it is too early for a page walk
 		src = v.in.DecodeAcross(gpa, host)
@@ -298,11 +318,10 @@ func (v *VCPU) blockAt(gpa memory.GPA, host unsafe.Pointer, pc uint64) *block {
 	if src == nil {
 		return nil
 	}
-	b := &block{Block: src, start: uint16(gpa & pageMask), count: int64(len(src.Insts)), across: across}
+	b := &block{Block: src.Block, start: uint16(gpa & pageMask), across: across}
 	lower.Block(int32(b.start), src.Insts, &v.block)
 	made := v.emit.Emit(&v.block, v.code.end, len(v.code.blocks))
-	if v.code.full || v.code.end+len(made.Bytes) > len(v.code.mem.Bytes) || len(v.code.blocks)+1 >= abi.MaxBlocks ||
-		p != nil && len(p.list) == maxPageBlocks {
+	if v.code.full || v.code.end+len(made.Bytes) > len(v.code.mem.Bytes) || len(v.code.blocks)+1 >= abi.MaxBlocks {
 		// Full: begin anew. No code is running.
 		v.code.trace.evicted(&v.code)
 		v.code.forget()
@@ -322,6 +341,9 @@ func (v *VCPU) blockAt(gpa memory.GPA, host unsafe.Pointer, pc uint64) *block {
 	b.code = v.code.add(b, made)
 	b.offset = uint32(b.code - v.code.mem.Exec)
 	p.add(b)
+	if !across {
+		v.group.add(b, src.Followed)
+	}
 	v.stats.Blocks++
 	v.stats.Bytes += uint64(len(made.Bytes))
 	v.code.trace.block(b, pc, &v.block, made.Bytes, made.Links)

@@ -34,6 +34,14 @@ type farLink struct {
 // place is where a page is mapped in a context of fetches.
 type place struct{ context, va uint64 }
 
+// farTo is the page that a link has led to, if it is another.
+func (b *block) farTo(n int) *codePage {
+	if n < len(b.far) {
+		return b.far[n].to
+	}
+	return nil
+}
+
 // forgetPlaces forgets where the page has been seen.
 func (p *codePage) forgetPlaces() {
 	clear(p.at)
@@ -82,22 +90,26 @@ func (v *VCPU) linkFar(from *block, n int, va uint64, code uintptr) {
 	}
 	to := (*codeTable)(*table).page
 	v.freshFar()
-	p, f := from.page, &from.far[n]
+	p := from.page
 	if p.codeTable == nil || p.aliased || p.at[v.in.FetchContext()] != va || !to.current(v.generation) {
 		return
 	}
 	l := &from.links[n]
-	from.taken[n] = true
+	l.taken = true
+	if from.far == nil {
+		from.far = make([]farLink, len(from.links))
+	}
+	f := &from.far[n]
 	if f.relinks++; f.relinks == maxRelinks {
-		c.patch(l.Stub, farRoutine())
+		c.patch(int(l.stub), farRoutine())
 	}
 	if f.to == nil {
 		p.farOut = append(p.farOut, farRef{from, n})
 	}
 	f.to, f.block = to, to.block(uint64(pc&pageMask))
 	to.farIn = append(to.farIn, farRef{from, n})
-	c.patch(l.Patch, int(code-c.mem.Exec))
-	c.putContext(l.Context, int32(v.in.FetchContext()))
+	c.patch(int(l.patch), int(code-c.mem.Exec))
+	c.putContext(int(l.context), int32(v.in.FetchContext()))
 	v.in.RelyOn(pc)
 	v.in.RelyOn(va)
 }
@@ -109,10 +121,10 @@ func (c *cache) unlink(ref farRef, again bool) {
 		return
 	}
 	f.to = nil
-	c.putContext(l.Context, abi.NoContext)
+	c.putContext(int(l.context), abi.NoContext)
 	if !again {
 		f.relinks = maxRelinks
-		c.patch(l.Stub, farRoutine())
+		c.patch(int(l.stub), farRoutine())
 	}
 }
 

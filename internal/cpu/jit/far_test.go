@@ -140,8 +140,8 @@ func TestRegionFollowsProcesses(t *testing.T) {
 		region = nil
 		for _, p := range cpu.code.pages {
 			for _, b := range p.list {
-				if b.region != nil && b.region.blocks != 0 {
-					region = b.region
+				if r := b.region(); r != nil && r.blocks != 0 {
+					region = r
 				}
 			}
 		}

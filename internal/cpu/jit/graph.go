@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 
+	"doppel/internal/cpu/interp"
 	"doppel/internal/cpu/jit/ir"
 	"doppel/internal/cpu/jit/lower"
 	"doppel/internal/riscv"
@@ -55,23 +56,25 @@ func explore(b *block) *graph {
 	reach(start)
 	again = false
 	var returns []int32 // after calls
+	var buf [interp.MaxBlock]riscv.Inst
 	for len(work) > 0 {
 		at := work[len(work)-1]
 		work = work[:len(work)-1]
 		x := g.heads[at]
 		base := at &^ pageMask
 		for i, l := range x.links {
-			if !x.taken[i] {
+			if !l.taken {
 				continue
 			}
-			to := base + l.Target
-			if l.Far {
-				g.add(to>>12, x.far[i].to)
+			to := base + l.target
+			if l.far {
+				g.add(to>>12, x.farTo(i))
 			}
 			reach(to)
 		}
-		for i := range x.Insts {
-			d := &x.Insts[i]
+		insts := x.Insts(buf[:0])
+		for i := range insts {
+			d := &insts[i]
 			if to := at + int32(d.Imm); riscv.BEQ <= d.Op && d.Op <= riscv.BGEU || d.Op == riscv.JAL {
 				again = again || to == start // a block jumps to itself without a link
 				if g.led[to] {
@@ -107,16 +110,16 @@ func (g *graph) add(n int32, p *codePage) {
 	}
 	g.pages[n] = p
 	for _, b := range p.list {
-		if b.region == nil {
+		if b.region() == nil {
 			continue
 		}
-		for _, x := range b.region.exits {
+		for _, x := range b.region().exits {
 			for i, l := range x.links {
-				if x.taken[i] {
-					to := n<<12 + l.Target
+				if l.taken {
+					to := n<<12 + l.target
 					g.led[to] = true
-					if l.Far {
-						g.add(to>>12, x.far[i].to)
+					if l.far {
+						g.add(to>>12, x.farTo(i))
 					}
 				}
 			}
@@ -136,9 +139,9 @@ func (g *graph) block(off int32) *block {
 func (g *graph) split(start int32, returns []int32) {
 	b := g.heads[start]
 	taken := map[int32]bool{start: true}
-	for i, l := range b.links {
-		to := start&^pageMask + l.Target
-		taken[to] = taken[to] || b.taken[i]
+	for _, l := range b.links {
+		to := start&^pageMask + l.target
+		taken[to] = taken[to] || l.taken
 	}
 	off := start
 	var n *node
@@ -153,7 +156,8 @@ func (g *graph) split(start int32, returns []int32) {
 	if !begin() {
 		return
 	}
-	for _, d := range b.Insts {
+	var buf [interp.MaxBlock]riscv.Inst
+	for _, d := range b.Insts(buf[:0]) {
 		if off != n.off && g.heads[off] != nil {
 			n.succ = append(n.succ, off)
 			return // the rest is that block's
@@ -324,9 +328,9 @@ func (g *graph) header(loop map[int32]bool) (header int32, ok bool) {
 			if loop[n<<12|int32(from.start)] {
 				continue
 			}
-			for i, l := range from.links {
-				if from.taken[i] {
-					entered[n<<12+l.Target] = true
+			for _, l := range from.links {
+				if l.taken {
+					entered[n<<12+l.target] = true
 				}
 			}
 		}

@@ -62,7 +62,7 @@ type VCPU struct {
 	code  cache
 	emit  *emitter
 	block ir.Block
-	group []*block // for translate
+	group group // for translate
 	stats Stats
 
 	generation uint64 // of interp, that the active pages belong to

@@ -54,7 +54,7 @@ data:	.dword 5, 7, 0
 				}
 			}
 			for _, b := range v.code.blocks {
-				if r := b.inside; r != nil && r.source == nil && r.heat[joined] > 0 {
+				if r := b.inside(); r != nil && r.source == nil && r.heat[joined] > 0 {
 					if r.entries[joined] != 0 {
 						t.Errorf("the region can be entered at %#x, in the middle of a block", joined)
 					}

@@ -6,10 +6,12 @@ import (
 	"slices"
 	"time"
 
+	"doppel/internal/cpu/interp"
 	"doppel/internal/cpu/jit/abi"
 	"doppel/internal/cpu/jit/ir"
 	"doppel/internal/cpu/jit/lower"
 	"doppel/internal/cpu/jit/opt"
+	"doppel/internal/riscv"
 )
 
 // Hot loops are made regions. Which are hot is seen by sampling: the block
@@ -68,18 +70,18 @@ func (v *VCPU) sample(pc uint64) {
 	if b == nil {
 		return
 	}
-	n := v.stats.Slices
-	if n-b.since > sampleWindow<<(2*b.tries) {
-		b.samples, b.since = 0, n
+	n, s := v.stats.Slices, b.heat()
+	if n-s.since > sampleWindow<<(2*s.tries) {
+		s.samples, s.since = 0, n
 	}
-	if b.samples++; b.samples >= v.samples<<(2*b.tries) {
-		b.samples, b.since = 0, n
+	if s.samples++; s.samples >= v.samples<<(2*s.tries) {
+		s.samples, s.since = 0, n
 		start := time.Now()
 		if v.promote(b, pc&^pageMask) {
-			b.tries = 0
+			s.tries = 0
 		} else {
 			// Ever later: what is not in a loop will hardly be.
-			b.tries = min(b.tries+1, maxTries)
+			s.tries = min(s.tries+1, maxTries)
 		}
 		v.stats.Compile += time.Since(start)
 	}
@@ -131,7 +133,7 @@ func (v *VCPU) promote(b *block, va uint64) bool {
 	header := g.block(head)
 	base := head &^ pageMask
 	va += uint64(int64(base))
-	if r := header.region; r != nil && r.blocks >= len(loop) {
+	if r := header.region(); r != nil && r.blocks >= len(loop) {
 		return v.rebind(r, va)
 	}
 	g.deepen(loop, head, 1)
@@ -160,7 +162,7 @@ func (v *VCPU) promote(b *block, va uint64) bool {
 		return false
 	}
 	for _, p := range pages {
-		p.regions = append(p.regions, header.region)
+		p.regions = append(p.regions, header.region())
 	}
 	v.relyOn(pages, va)
 	return true
@@ -170,7 +172,7 @@ func (v *VCPU) promote(b *block, va uint64) bool {
 // again; warm then returns true, and where that goes on, or 0: what has been left is not
 // to go on.
 func (v *VCPU) warm() (code uintptr, again bool) {
-	r := v.code.blocks[v.id>>8].inside
+	r := v.code.blocks[v.id>>8].inside()
 	if r.source == nil || r.blocks == 0 { // done, or left for good
 		return 0, false
 	}
@@ -267,20 +269,21 @@ func (v *VCPU) install(header *block, r *ir.Region, pages map[int32]*codePage, v
 	room := func(n int) bool { return c.end+n+64 <= len(c.mem.Bytes) }
 	at := int(header.code - c.mem.Exec)
 	// The header's code as a block, again: what is there will lead to the region.
-	if header.region == nil {
-		lower.Block(int32(header.start), header.Insts, &v.block)
+	if header.region() == nil {
+		var buf [interp.MaxBlock]riscv.Inst
+		lower.Block(int32(header.start), header.Insts(buf[:0]), &v.block)
 		made := emitApart(v.emit, &v.block, c.end, len(c.blocks))
 		if !room(len(made.Bytes)) {
 			return false
 		}
-		plain := &block{Block: header.Block, start: header.start, count: header.count, page: p}
-		header.region = &region{header: header, plain: c.add(plain, made), start: slices.Clone(c.mem.Bytes[at:][:jumpBytes])}
+		plain := &block{Block: header.Block, start: header.start, page: p}
+		header.heat().region = &region{header: header, plain: c.add(plain, made), start: slices.Clone(c.mem.Bytes[at:][:jumpBytes])}
 	}
 	pc := va | uint64(header.start)
 	rec := c.trace.dump.Begin("region", c.trace.hart, pc, header.GPA())
 	defer rec.End()
 	rec.Pass("lowering", r)
-	own := header.region
+	own := header.region()
 	again := r == own.source
 	if again {
 		own.source = nil
@@ -328,7 +331,7 @@ func (v *VCPU) install(header *block, r *ir.Region, pages map[int32]*codePage, v
 	if !again {
 		own.blocks = len(r.Blocks)
 	}
-	first := &block{Block: header.Block, start: header.start, page: p, inside: own}
+	first := &block{Block: header.Block, start: header.start, page: p, hot: &hotness{inside: own}}
 	code := c.add(first, made)
 	own.exits = append(own.exits, first)
 	own.pages, own.context = pages, int(code-c.mem.Exec)+made.Context
@@ -338,8 +341,7 @@ func (v *VCPU) install(header *block, r *ir.Region, pages map[int32]*codePage, v
 	}
 	// A number serves 256 links.
 	for n := 256; n < len(first.links); n += 256 {
-		c.blocks = append(c.blocks, &block{Block: header.Block, start: header.start, page: p, inside: own,
-			links: first.links[n:], taken: first.taken[n:], far: first.far[min(n, len(first.far)):]})
+		c.blocks = append(c.blocks, &block{Block: header.Block, start: header.start, page: p, hot: first.hot, links: first.links[n:]})
 	}
 	putJump(c.mem.Bytes[at:], int64(code)-int64(header.code))
 	c.mem.Written(at, jumpBytes)

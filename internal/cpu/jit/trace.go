@@ -28,7 +28,9 @@ func (t *tracer) routines(c *cache) {
 func (t *tracer) block(b *block, pc uint64, lowered *ir.Block, code []byte, links []abi.Link) {
 	t.perfMap.Add(b.code, len(code), "guest:block %#x [gpa %#x]", pc, uint64(b.GPA()))
 	r := t.dump.Begin("block", t.hart, pc, b.GPA())
-	r.Guest(pc, b.Insts)
+	if t.dump != nil {
+		r.Guest(pc, b.Insts(nil))
+	}
 	r.Pass("lowering", lowered)
 	r.Code(code, b.code)
 	for n, l := range links {
