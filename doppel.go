@@ -20,6 +20,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 
 	"doppel/internal/backend/block"
 	"doppel/internal/cpu/jit"
@@ -40,7 +41,8 @@ type Machine struct {
 	meters *meters
 	aids   aids
 
-	held    []heldFile      // for resets
+	held    []*heldFile     // for resets
+	release sync.Once       // of them
 	balloon *balloon.Device // nil without one
 	squeeze squeeze
 }
@@ -103,15 +105,21 @@ func New(cfg Config) (*Machine, error) {
 }
 
 // build makes a machine of a configuration that its host has checked.
-func (h *Host) build(cfg *Config) (*Machine, error) {
+func (h *Host) build(cfg *Config) (built *Machine, err error) {
 	mc, held, err := cfg.machine(h.held())
 	if err != nil {
 		return nil, err
 	}
+	defer func() {
+		if built == nil {
+			releaseAll(held)
+		}
+	}()
 	aids, err := cfg.openAids()
 	if err != nil {
 		return nil, err
 	}
+	mc.CheckFiles = func() error { return checkAll(held) }
 	mc.JIT = jit.Options{Dump: aids.dump, PerfMap: aids.perf}
 	disks, meters := &diskFailure{}, &meters{}
 	if mc.Virtio, err = h.devices(cfg, mc.Entropy, disks, meters); err != nil {
@@ -132,7 +140,7 @@ func (h *Host) build(cfg *Config) (*Machine, error) {
 }
 
 // machine translates what is not a device.
-func (cfg *Config) machine(known []heldFile) (mc *machine.Config, held []heldFile, err error) {
+func (cfg *Config) machine(known []*heldFile) (mc *machine.Config, held []*heldFile, err error) {
 	mc = &machine.Config{
 		Memory: cfg.Memory, CPUs: cfg.CPUs, Engine: cfg.Engine, Append: cfg.Append,
 		Bare: cfg.Firmware == firmwareNone, Entropy: entropy.Host{}, Trace: cfg.Trace,
@@ -159,7 +167,7 @@ func (cfg *Config) machine(known []heldFile) (mc *machine.Config, held []heldFil
 }
 
 // readFiles reads those that no machine of the host holds already.
-func (cfg *Config) readFiles(mc *machine.Config, known []heldFile) (held []heldFile, err error) {
+func (cfg *Config) readFiles(mc *machine.Config, known []*heldFile) (held []*heldFile, err error) {
 	switch {
 	case cfg.KernelData != nil && cfg.Kernel != "":
 		return nil, &ConfigError{Field: "Kernel", Value: cfg.Kernel, Reason: "there is KernelData too; give one of them"}
@@ -181,6 +189,7 @@ func (cfg *Config) readFiles(mc *machine.Config, known []heldFile) (held []heldF
 		}
 		file, err := readFile(f.path, mc.Memory, known)
 		if err != nil {
+			releaseAll(held)
 			return nil, &ConfigError{Field: f.field, Value: f.path, Reason: err.Error()}
 		}
 		*f.to = machine.File{Name: f.path, Data: file.data}
@@ -291,12 +300,16 @@ func (m *Machine) Restore(r io.Reader) error {
 }
 
 // Close ends the guest and releases everything. It may be called twice.
-func (m *Machine) Close() error {
+func (m *Machine) Close() (err error) {
 	defer m.aids.close() // Run has told what there is to tell
 	if err := m.m.Close(); err != nil {
 		return fmt.Errorf("close machine: %w", err)
 	}
 	m.host.leave(m)
+	m.release.Do(func() { err = releaseAll(m.held) })
+	if err != nil {
+		return fmt.Errorf("close machine: %w", err)
+	}
 	if m.alone {
 		return m.host.Close()
 	}

@@ -7,6 +7,7 @@ import (
 	"doppel/internal/fdt"
 	"doppel/internal/loader"
 	"doppel/internal/memory"
+	host "doppel/internal/platform"
 	"doppel/internal/riscv/hart"
 )
 
@@ -88,8 +89,25 @@ func (p *plan) checkOverlap() error {
 	return nil
 }
 
+// reading calls f, which reads the files of the configuration.
+func (c *Config) reading(f func() error) error {
+	if c.CheckFiles == nil {
+		return host.ReadMapped(f)
+	}
+	if err := c.CheckFiles(); err != nil {
+		return err
+	}
+	err := host.ReadMapped(f)
+	if changed := c.CheckFiles(); changed != nil {
+		return changed
+	}
+	return err
+}
+
 // load puts everything in memory and the harts at their starting points.
-func (m *Machine) load() error {
+func (m *Machine) load() error { return m.cfg.reading(m.loadFiles) }
+
+func (m *Machine) loadFiles() error {
 	p := m.plan
 	for _, prog := range p.programs {
 		if err := prog.Load(m.mem); err != nil {

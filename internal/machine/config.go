@@ -30,7 +30,7 @@ type EntropySource interface {
 // File is a file's contents and the name by which errors call it.
 type File struct {
 	Name string
-	Data []byte
+	Data []byte // which may be a mapped file (platform.MapFile)
 }
 
 // Flash is a bank of flash. Backing, if not nil, gets every change.
@@ -57,6 +57,10 @@ type Config struct {
 	Firmware File   // nil Data: the built-in SBI, or nothing for a bare-metal kernel
 	// Bare starts the kernel in M-mode without any firmware.
 	Bare bool
+
+	// CheckFiles, if not nil, tells before and after they are read whether these
+	// files are what they were.
+	CheckFiles func() error
 
 	// Flash is what the flash banks hold at first, zeros behind the data.
 	Flash [board.FlashBanks]Flash

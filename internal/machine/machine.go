@@ -136,7 +136,11 @@ func (m *Machine) prepare() (err error) {
 	if err = m.cfg.validate(); err != nil {
 		return err
 	}
-	if m.plan, err = newPlan(&m.cfg); err != nil {
+	err = m.cfg.reading(func() error {
+		m.plan, err = newPlan(&m.cfg)
+		return err
+	})
+	if err != nil {
 		return err
 	}
 	if err = m.build(); err != nil {
