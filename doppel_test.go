@@ -199,3 +199,37 @@ func (c *recorder) wait(t *testing.T, text string) {
 		}
 	}
 }
+
+// TestKeys: the embedded guest takes the keys that Linux takes, behind a break.
+func TestKeys(t *testing.T) {
+	out := &recorder{lines: make(chan string, 1000)}
+	m, err := New(Config{Memory: 16 << 20, Console: out})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	type end struct {
+		r   Result
+		err error
+	}
+	ended := make(chan end, 1)
+	go func() {
+		r, err := m.Run(context.Background())
+		ended <- end{r, err}
+	}()
+	for _, key := range []byte{'b', 's', 'o'} { // again, nothing, off
+		if key != 's' {
+			out.wait(t, "\n> ")
+			out.text.Reset()
+		}
+		for !m.SysRq(key) { // it has not read the last one yet
+			if s := m.Status(); s != Running {
+				t.Fatalf("before key %c it is %v", key, s)
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}
+	if e := <-ended; e.err != nil || e.r.Reason != PowerOff {
+		t.Errorf("%+v, %v", e.r, e.err)
+	}
+}

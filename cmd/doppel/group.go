@@ -296,6 +296,11 @@ func (g *group) stop(within time.Duration) {
 	})
 }
 
+// embedded tells whether the guest is the one that is part of this program.
+func (m *member) embedded() bool {
+	return m.image == "" && m.flags.kernel == "" && m.flags.firmware == ""
+}
+
 // The parts of the time that a guest has to write out its file systems before
 // it is told to make them read-only, and that it has for this.
 const (
@@ -304,13 +309,20 @@ const (
 	keyRetry    = 20 * time.Millisecond
 )
 
+// key is one of Linux's, and the time that it takes.
+type key struct {
+	key  byte
+	wait time.Duration
+}
+
 // powerOff asks a guest to switch itself off. It ends with the machine.
 func (m *member) powerOff(within time.Duration) {
 	end := time.Now().Add(within)
-	for _, step := range []struct {
-		key  byte
-		wait time.Duration
-	}{{'s', min(within/syncPart, time.Second)}, {'u', min(within/remountPart, 3*time.Second)}, {'o', 0}} {
+	steps := []key{{'s', min(within/syncPart, time.Second)}, {'u', min(within/remountPart, 3*time.Second)}, {'o', 0}}
+	if m.embedded() {
+		steps = []key{{'o', 0}} // it has no files
+	}
+	for _, step := range steps {
 		for !m.m.SysRq(step.key) {
 			if m.m.Status() != doppel.Running || time.Now().After(end) {
 				return

@@ -119,9 +119,7 @@ finisher is passed on.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(upCommand(), downCommand(), psCommand(), consoleCommand())
-	cmd.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return usageError{fmt.Errorf("%w; see %s --help", err, c.CommandPath())}
-	})
+	cmd.SetFlagErrorFunc(flagError)
 	cmd.AddCommand(runCommand(), imageCommand(), statsCommand(), labCommand(), topCommand(), balloonCommand())
 	return cmd
 }

@@ -176,7 +176,7 @@ func (f *runFlags) take(file *compose.File, s *compose.Section) (*pflag.FlagSet,
 				continue
 			}
 			if err := fl.Set(set.Key, v.Text); err != nil {
-				return nil, usageError{file.Errorf(v.Pos, "%s %q: must be a whole number", set.Key, v.Text)}
+				return nil, usageError{file.Errorf(v.Pos, "%s %q: want %s", set.Key, v.Text, wanted(fl.Lookup(set.Key)))}
 			}
 		}
 	}

@@ -13,7 +13,8 @@
 .equ UART_RBR,      0               # receive buffer (read)
 .equ UART_THR,      0               # transmit holding (write)
 .equ UART_IER,      1               # interrupt enable; bit 0: data received
-.equ UART_LSR,      5               # line status; bit 0: data, bit 5: THR empty
+.equ UART_FCR,      2               # FIFO control (write); bit 0: FIFOs on
+.equ UART_LSR,      5               # line status; bit 0: data, bit 4: break, bit 5: THR empty
 .equ UART_IRQ,      10
 
 .equ PLIC,          0x0c000000
@@ -59,6 +60,10 @@ start:  la      sp, stack_top
         mv      s0, a0
         la      t0, trap
         csrw    stvec, t0
+        li      t0, UART
+        li      t1, 1
+        sb      t1, UART_FCR(t0)            # a break comes with what follows it;
+                                            # now, as a byte that waits is lost
         la      a0, msg_hello
         call    puts
 
@@ -339,8 +344,7 @@ show_console:
         sw      zero, 0(s2)                 # threshold 0
         li      t0, UART
         li      t1, 1
-        sb      t1, UART_IER(t0)            # FIFOs stay off: turning them on
-                                            # would drop a byte that waits
+        sb      t1, UART_IER(t0)
         csrsi   sstatus, SSTATUS_SIE
         la      a0, msg_ok
         call    puts
@@ -396,10 +400,12 @@ external:
         lw      t3, PLIC_CLAIM(s2)
         beqz    t3, trap_return             # somebody else took it
         li      t0, UART
-1:      lbu     t1, UART_LSR(t0)
-        andi    t1, t1, 1
+1:      lbu     t2, UART_LSR(t0)
+        andi    t1, t2, 1
         beqz    t1, 2f
         lbu     t1, UART_RBR(t0)
+        andi    t2, t2, 1 << 4
+        bnez    t2, break
         la      t4, input
         ld      t5, input_head
         andi    t6, t5, INPUT_SIZE - 1
@@ -414,6 +420,15 @@ external:
         sb      zero, UART_IER(t0)          # getc asks for it again
 2:      sw      t3, PLIC_CLAIM(s2)
         j       trap_return
+
+# A break and a key are a command to the kernel, as to Linux (magic SysRq).
+# Nothing needs to be written out here: only the ends are known.
+break:  lbu     t2, UART_RBR(t0)
+        li      t1, 'o'
+        beq     t2, t1, cmd_poweroff
+        li      t1, 'b'
+        beq     t2, t1, cmd_reboot
+        j       1b
 
 # An exception is either expected (the memory probe) or told to the user; the
 # instruction is skipped in both cases. Only 4-byte instructions can get here.

@@ -135,6 +135,11 @@ func TestBadInput(t *testing.T) {
 
 		{"memory no number", "run --memory lots", 2, []string{"lots", "512M"}},
 		{"memory negative", "run --memory -5", 2, []string{"-5"}},
+		{"weight no number", "run --cpu-weight x", 2, []string{`--cpu-weight "x": want a whole number, 1 to 10000; see doppel run --help`}},
+		{"cpus no number", "run --cpus 1.5", 2, []string{`--cpus "1.5": want a whole number; see`}},
+		{"seed negative", "run --seed -1", 2, []string{`--seed "-1": want a whole number`}},
+		{"switch with a value", "run --stats=3", 2, []string{`--stats "3": want true or false`}},
+		{"interval no time", "top --interval x", 2, []string{`--interval "x": want a time such as 10s`}},
 		{"weight zero", "run --cpu-weight 0", 2, []string{"cpu-weight", "1 to 10000"}},
 		{"weight too large", "run --cpu-weight 10001", 2, []string{"cpu-weight", "10001", "1 to 10000"}},
 		{"cap no number", "run --cpu-cap lots", 2, []string{"cpu-cap", "lots", "50%"}},

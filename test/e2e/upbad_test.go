@@ -24,6 +24,7 @@ func TestBadFile(t *testing.T) {
 		"not YAML":         {"machines: [", []string{"f.yaml:1:", "YAML"}},
 		"unknown key":      {"machines:\n  a:\n    memry: 1G\n", []string{"f.yaml:3:5", "memry", "memory"}},
 		"unknown section":  {"machine:\n  a:\n", []string{"f.yaml:1:1", "machine", "machines"}},
+		"neither nor":      {"machines:\n  a:\n    ephemeral: maybe\n", []string{"f.yaml:3:16", "maybe", "true or false"}},
 		"not a number":     {"machines:\n  a:\n    cpus: two\n", []string{"f.yaml:3:11", "two", "whole number"}},
 		"no cpus":          {"machines:\n  a:\n    cpus: 0\n", []string{"f.yaml:3:11", "cpus 0", "1 to 64"}},
 		"memory":           {"machines:\n  a:\n    memory: lots\n", []string{"f.yaml:3:13", "lots", "512M"}},
