@@ -16,13 +16,16 @@ type place struct {
 	m    *Machine
 	slot *sched.VCPU
 	held bool
+	owes bool // what it does until its step ends
 }
 
 // newPlace is called on the worker's goroutine.
 func (m *Machine) newPlace() virtio.Place {
 	// A host that does not allow it has told a vCPU so, and the machine ends.
 	_ = m.bind()
-	return &place{m: m, slot: m.group.NewWorker(m.cfg.Share)}
+	p := &place{m: m, slot: m.group.NewWorker(m.cfg.Share)}
+	p.slot.SetMeter(newThreadMeter())
+	return p
 }
 
 func (p *place) Take() {
@@ -31,7 +34,8 @@ func (p *place) Take() {
 	}
 	p.slot.Ready()
 	<-p.slot.Granted()
-	p.held = true
+	p.slot.Begin()
+	p.held, p.owes = true, true
 }
 
 func (p *place) Asked() bool { return p.held && p.slot.GiveWay() }
@@ -40,6 +44,13 @@ func (p *place) Give() {
 	if p.held {
 		p.held = false
 		p.slot.Block()
+	}
+}
+
+func (p *place) Settle() {
+	if p.owes {
+		p.owes = false
+		p.slot.Settle()
 	}
 }
 

@@ -130,6 +130,7 @@ func (m *Machine) leave(v *vcpu) {
 // waited.
 func (m *Machine) seated(v *vcpu) {
 	s := &v.seat
+	s.slot.Begin()
 	s.held, s.stalls, s.spins = true, 0, false
 	if m.trace != nil {
 		m.trace.got(v)
@@ -176,11 +177,14 @@ func (h *histogram) read() (out Histogram) {
 type Usage struct {
 	Running uint64 // had a processor
 	Waiting uint64 // had none though it could run: the guest's steal time
+	// Executed is what the host has let it execute: what shares are of. It is
+	// Running where the host does not measure that, and for a machine alone.
+	Executed uint64
 }
 
 func (s *seat) usage() Usage {
 	ran, waited := s.slot.Usage()
-	return Usage{uint64(ran), uint64(waited)}
+	return Usage{uint64(ran), uint64(waited), uint64(s.slot.Executed())}
 }
 
 // offersSteal tells whether guests are told of time that was stolen. The engine
@@ -192,5 +196,6 @@ func (m *Machine) newSeats() {
 	m.group = m.cfg.Scheduler.NewGroup(m.cfg.Share)
 	for _, v := range m.vcpus {
 		v.seat.slot = m.group.NewVCPU(m.cfg.Share, v.Kick)
+		v.seat.slot.SetMeter(newThreadMeter())
 	}
 }

@@ -121,6 +121,7 @@ func (m *meter) read() (usage [][]Usage, insns []uint64, elapsed float64) {
 		for j := range usage[i] {
 			usage[i][j].Running -= m.usage[i][j].Running
 			usage[i][j].Waiting -= m.usage[i][j].Waiting
+			usage[i][j].Executed -= m.usage[i][j].Executed
 		}
 	}
 	return usage, insns, float64(time.Since(m.start))
@@ -205,7 +206,7 @@ func TestWeights(t *testing.T) {
 			return fs
 		})
 	}
-	shares("time", func(i int, usage [][]Usage, _ []uint64) uint64 { return usage[i][0].Running })
+	shares("time", func(i int, usage [][]Usage, _ []uint64) uint64 { return usage[i][0].Executed })
 	shares("instructions", func(i int, _ [][]Usage, insns []uint64) uint64 { return insns[i] })
 }
 

@@ -29,8 +29,8 @@ type Stats struct {
 // Stats may be called at any time.
 func (m *Machine) Stats() Stats {
 	s := Stats{WakeUps: m.wakeUps.read()}
-	ran, waited := m.group.Workers()
-	s.Devices = Usage{uint64(ran), uint64(waited)}
+	ran, waited, executed := m.group.Workers()
+	s.Devices = Usage{uint64(ran), uint64(waited), uint64(executed)}
 	for _, v := range m.vcpus {
 		c := CPUStats{Usage: v.seat.usage(), Instructions: v.insns.Load()}
 		for i := range v.exits {

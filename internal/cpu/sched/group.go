@@ -39,19 +39,19 @@ func (s *Scheduler) NewGroup(share Share) *Group {
 // no cap, and there is no other group.
 func (g *Group) Alone() bool { return g.tokens.rate == 0 && g.s.groups.Load() == 1 }
 
-// Workers is how long the group's workers have had a processor, and have waited
-// for one, in nanoseconds.
-func (g *Group) Workers() (ran, waited int64) {
+// Workers is how long the group's workers have had a processor, have waited for
+// one, and have executed, in nanoseconds.
+func (g *Group) Workers() (ran, waited, executed int64) {
 	g.s.mu.Lock()
 	defer g.s.mu.Unlock()
 	now := g.s.time.Now()
 	for _, v := range g.vcpus {
 		if v.worker {
 			r, w := v.usage(now)
-			ran, waited = ran+r, waited+w
+			ran, waited, executed = ran+r, waited+w, executed+v.used(now)
 		}
 	}
-	return ran, waited
+	return ran, waited, executed
 }
 
 // virtual is what t on a processor adds to the virtual time of one of the

@@ -10,8 +10,8 @@
 // ahead of the others does (balance). A vCPU that nobody waits for is never
 // disturbed.
 //
-// Within a queue the vCPU with the least virtual time runs next: time on a
-// processor divided by weight. The weight is a machine's (Group) and divided
+// Within a queue the vCPU with the least virtual time runs next: what it has
+// executed on processors divided by weight. The weight is a machine's (Group) and divided
 // over those of its vCPUs that want to run, so that a machine does not get
 // more by having more of them. A sleeper comes back with at most one slice in
 // advance.
@@ -19,7 +19,7 @@
 // The package executes nothing and knows no machine, engine or thread. Which
 // thread runs on which processor of the host is the caller's: the scheduler
 // only sees to it that no more vCPUs run than there are processors, and none
-// but on those that it may use.
+// but on those that it may use. What a thread has executed a Meter tells.
 //
 // Threads: any goroutine may call anything, but Ready, Block, Yield and
 // YieldToSibling of a VCPU belong to the goroutine that runs it. One lock
@@ -212,6 +212,8 @@ func (s *Scheduler) run(p *processor, v *VCPU, now int64) {
 	v.state, v.proc, v.preempted = running, p, false
 	v.since, v.slice, v.turn = now, now, now
 	v.giveWay.Store(false)
+	v.begun, v.gap = false, 0
+	v.measured.Store(false)
 	p.running = v
 	v.group.running++
 	if v.group.tokens.limited() {
@@ -301,10 +303,16 @@ func (s *Scheduler) charge(v *VCPU, now int64) {
 		return
 	}
 	v.ran.Add(t)
+	v.group.tokens.spend(min(t, maxCharge), now)
+	s.bill(v, v.part(t))
+}
+
+// bill makes a vCPU, and its group, pay for what it has executed.
+func (s *Scheduler) bill(v *VCPU, t int64) {
+	v.paid.Add(t)
 	t = min(t, maxCharge)
 	v.vt += v.group.virtual(t)
 	v.group.used += float64(t) * DefaultWeight / v.group.weight
-	v.group.tokens.spend(t, now)
 	v.proc.advance()
 }
 
@@ -373,6 +381,9 @@ func (s *Scheduler) tick(p *processor) {
 		return
 	}
 	s.chargeGroup(v.group, now)
+	if v.gap >= slice {
+		s.settle(v, rest{v.measured.Load() && v.meter.Waits(), 0})
+	}
 	switch {
 	case v.giveWay.Load():
 		if now >= v.asked+v.grace {

@@ -117,6 +117,7 @@ type task struct {
 	began   int64
 	running bool
 	dead    bool
+	meter   *simMeter
 
 	ran     int64 // as the task itself sees it
 	latency int64 // the longest from waking up to running
@@ -157,6 +158,7 @@ func (k *task) granted(gen int) {
 		k.latency = max(k.latency, k.m.now-k.woke)
 		k.woke = -1
 	}
+	k.v.Begin()
 	k.finish()
 	if k.v.GiveWay() { // before it was there
 		k.answer(k.gen)
@@ -183,6 +185,9 @@ func (k *task) done(gen int) {
 	}
 	k.stop()
 	k.v.Block()
+	if k.meter != nil {
+		k.meter.later()
+	}
 	k.m.after(k.sleep(), k.wake)
 }
 

@@ -71,6 +71,17 @@ type VCPU struct {
 	woken     bool       // was blocked, and has not run for a slice since
 
 	ran, waited atomic.Int64
+	paid        atomic.Int64 // executed, as far as it was charged
+
+	// meter, if not nil, measures the thread, which has begun to run. While
+	// measured is set, executed is what it said at the last look; gap is what
+	// the vCPU had its processor for, and did not execute, without a charge so
+	// far.
+	meter    Meter
+	begun    bool
+	measured atomic.Bool
+	executed int64
+	gap      int64
 
 	lost Loss // its own goroutine's
 }
@@ -134,6 +145,7 @@ func (v *VCPU) Granted() <-chan struct{} { return v.granted }
 // waits for none any more.
 func (v *VCPU) Block() {
 	s := v.s
+	rest := v.own()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if v.state == blocked {
@@ -149,9 +161,11 @@ func (v *VCPU) Block() {
 	case throttled:
 		v.waited.Add(now - v.since)
 	case running:
+		s.settle(v, rest)
 		s.vacate(v)
 	case stray:
 		s.charge(v, now)
+		s.billMore(v, now)
 	}
 	v.state, v.preempted = blocked, false
 	if was == running {
@@ -170,18 +184,27 @@ func (v *VCPU) GiveWay() bool { return v.giveWay.Load() }
 // means that the vCPU has none now and waits, as after Ready.
 func (v *VCPU) Yield() bool {
 	s := v.s
+	rest := v.own()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.time.Now()
 	switch v.state {
 	case running:
 		s.chargeGroup(v.group, now)
+		s.settle(v, rest)
 		if v.group.tokens.exhausted(now) {
 			s.throttle(v.group, now)
 		}
-		return !s.yield(v, now)
+		if s.yield(v, now) {
+			return false
+		}
+		if rest.waited && v.meter != nil && !v.group.Alone() {
+			v.measure()
+		}
+		return true
 	case stray:
 		s.charge(v, now)
+		s.billMore(v, now)
 		v.preempted, v.woken, v.lost = true, false, Overdue
 		s.enqueue(v, now, now)
 	}
@@ -231,6 +254,7 @@ func (s *Scheduler) handOver(p *processor, v, next *VCPU, now int64) {
 // Ready.
 func (v *VCPU) YieldToSibling() bool {
 	s := v.s
+	rest := v.own()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if v.state != running {
@@ -247,6 +271,7 @@ func (v *VCPU) YieldToSibling() bool {
 	}
 	now := s.time.Now()
 	s.chargeGroup(v.group, now)
+	s.settle(v, rest)
 	p := v.proc
 	from := next.proc
 	v.lost = GaveWay

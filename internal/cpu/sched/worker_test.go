@@ -37,7 +37,7 @@ func TestWorkers(t *testing.T) {
 			m.run(100 * ms)
 			got := m.shares(2000*ms, neighbour)
 			closeTo(t, "share of the neighbour", got[0], .5, .02)
-			if ran, waited := g.Workers(); len(g.vcpus) > 1 && (ran == 0 || waited == 0) {
+			if ran, waited, _ := g.Workers(); len(g.vcpus) > 1 && (ran == 0 || waited == 0) {
 				t.Errorf("workers ran %d and waited %d", ran, waited)
 			}
 		})

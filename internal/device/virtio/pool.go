@@ -82,7 +82,7 @@ func (p *Pool) serve(t *Turn) {
 		p.mu.Lock()
 	}
 	p.mu.Unlock()
-	t.Leave()
+	t.end()
 	p.mu.Lock()
 	if more {
 		p.pending = true // for this worker's next turn

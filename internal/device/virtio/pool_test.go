@@ -7,11 +7,12 @@ import (
 
 // desk is a Place of which a test decides when it is free.
 type desk struct {
-	free   chan struct{} // one value lets Take return
-	takes  atomic.Int32
-	held   atomic.Int32
-	asked  atomic.Bool
-	closed chan struct{}
+	free    chan struct{} // one value lets Take return
+	takes   atomic.Int32
+	held    atomic.Int32
+	settled atomic.Int32
+	asked   atomic.Bool
+	closed  chan struct{}
 }
 
 func newDesk() *desk { return &desk{free: make(chan struct{}, 100), closed: make(chan struct{})} }
@@ -29,6 +30,8 @@ func (d *desk) Give() {
 		d.held.Add(-1)
 	}
 }
+
+func (d *desk) Settle() { d.settled.Add(1) }
 
 func (d *desk) Close() { close(d.closed) }
 
@@ -60,6 +63,9 @@ func TestSeat(t *testing.T) {
 	<-d.closed
 	if n := d.held.Load(); n != 0 {
 		t.Errorf("%d places are held", n)
+	}
+	if n := d.settled.Load(); n != 1 {
+		t.Errorf("one turn was settled %d times", n)
 	}
 }
 

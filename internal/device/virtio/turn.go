@@ -9,6 +9,9 @@ type Place interface {
 	Asked() bool
 	// Give gives it back, if there is one.
 	Give()
+	// Settle ends a turn after Give: what the worker has done since is its
+	// machine's too.
+	Settle()
 	Close()
 }
 
@@ -38,11 +41,19 @@ func (t *Turn) Pass() {
 }
 
 // Leave gives the place back before the step ends, because the worker is going
-// to wait for the host. What is left of the step after that is little.
+// to wait for the host. What it does until the step ends is charged afterwards.
 func (t *Turn) Leave() {
 	t.left = true
 	if t.place != nil {
 		t.place.Give()
+	}
+}
+
+// end is after the last step.
+func (t *Turn) end() {
+	t.Leave()
+	if t.place != nil {
+		t.place.Settle()
 	}
 }
 
