@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strings"
 	"testing"
@@ -27,24 +28,37 @@ func TestTranslator(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short: this takes a minute")
 	}
+	const regions = `[1-9]\d* regions|regions:[^\n]* regions:[1-9]`
 	for _, c := range []struct {
 		name, dir string
 		run       string
 		cpu       string // an Armv8.0 that has no atomic instructions, or the host's best
+		shows     string // a regular expression of what the tests must log
 	}{
-		{"Engine", "internal/cpu/jit", "^(TestLayout|TestRandomBlocks|TestEngineChange|TestSystem|TestFPOff|TestAcross|TestRandomLoops|TestOverlappingBlocks)", "max"},
-		{"Contract", "internal/cpu/jit", "^TestContract$/^Squeezed$", "max"},
-		{"Baseline", "internal/cpu/jit", "^TestContract$/^Eager$/^(Atomics|Reservations|Parallel(AMO|LRSC|CAS|Fence))$", "cortex-a53"},
-		{"BaselineBlocks", "internal/cpu/jit", "^TestRandomBlocks$", "cortex-a53"},
-		{"Conformance", "test/conformance", "^TestInstructions$", "max"},
-		{"Litmus", "test/litmus", "", "max"},
+		{"Engine", "internal/cpu/jit", "^(TestLayout|TestRandomBlocks|TestEngineChange|TestSystem|TestFPOff|TestAcross|TestOverlappingBlocks|TestUnderflow|TestPoison)", "max", ""},
+		{"Regions", "internal/cpu/jit", "^(TestRandomLoops|TestFarLinks|TestRegionFollowsProcesses)$", "max", regions},
+		{"Contract", "internal/cpu/jit", "^TestContract$/^(Squeezed|Regions)$", "max", ""},
+		{"Baseline", "internal/cpu/jit", "^TestContract$/^Eager$/^(Atomics|Reservations|Parallel(AMO|LRSC|CAS|Fence))$", "cortex-a53", ""},
+		{"BaselineBlocks", "internal/cpu/jit", "^TestRandomBlocks$", "cortex-a53", ""},
+		{"BaselineRegions", "internal/cpu/jit", "^TestRandomLoops$", "cortex-a53", regions},
+		{"Slicing", "internal/cpu/jit", "^TestContract$/^Regions$/^Slicing$", "max", ""},
+		{"Programs", "test/differential/engines", "^TestPrograms$", "max", regions},
+		{"Conformance", "test/conformance", "^TestInstructions$", "max", ""},
+		{"Litmus", "test/litmus", "", "max", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir, err := filepath.Abs(filepath.Join("../..", c.dir))
 			if err != nil {
 				t.Fatal(err)
 			}
-			run(t, dir, c.cpu, "-test.short", "-test.v", "-test.skip=//^(Slicing|SaveRestore|HostileState)$", "-test.run="+c.run)
+			args := []string{"-test.short", "-test.v", "-test.run=" + c.run}
+			if c.name != "Slicing" {
+				args = append(args, "-test.skip=//^(Slicing|SaveRestore|HostileState)$")
+			}
+			out := run(t, dir, c.cpu, args...)
+			if !regexp.MustCompile(c.shows).MatchString(out) {
+				t.Errorf("no test logs %q:\n%s", c.shows, out)
+			}
 		})
 	}
 }
@@ -69,7 +83,8 @@ func TestCanFail(t *testing.T) {
 	}
 }
 
-func run(t *testing.T, dir, cpu string, args ...string) {
+// run returns what the tests print.
+func run(t *testing.T, dir, cpu string, args ...string) string {
 	t.Helper()
 	out, err := start(t, dir, cpu, args...)
 	if err != nil {
@@ -80,6 +95,7 @@ func run(t *testing.T, dir, cpu string, args ...string) {
 		t.Errorf("no test has run:\n%s", out)
 	}
 	t.Logf("%d passed, %d skipped", passed, strings.Count(out, "--- SKIP: "))
+	return out
 }
 
 // start compiles the tests of dir for arm64 and runs them there.

@@ -60,18 +60,24 @@ func patchLink(code []byte, distance int64) {
 // hasAcross: see host_amd64.go.
 const hasAcross = true
 
-// hasRegions: this host's back end makes blocks only.
-const hasRegions = false
+// hasRegions: this host's back end makes regions.
+const hasRegions = true
 
-func regionOp(*ir.Inst) bool { return false }
+func regionOp(in *ir.Inst) bool { return arm64.RegionOp(in) }
 
-func emitRegion(*emitter, *ir.Region, int32, int, int) abi.Code { panic("BUG: no regions here") }
+func emitRegion(e *emitter, r *ir.Region, sites int32, at, id int) abi.Code {
+	return e.Region(r, sites, at, id)
+}
 
-func emitApart(*emitter, *ir.Block, int, int) abi.Code { panic("BUG: no regions here") }
+// emitApart: see host_amd64.go.
+func emitApart(e *emitter, b *ir.Block, at, id int) abi.Code { return e.EmitApart(b, at, id) }
 
 const jumpBytes = 4
 
-func putJump([]byte, int64) { panic("BUG: no regions here") }
+// putJump makes the instruction at the start of code a jump over a distance.
+func putJump(code []byte, distance int64) {
+	binary.LittleEndian.PutUint32(code, arm64.Redirect(arm64.Jump, int(distance)))
+}
 
 var hostConsts [1]uint64
 

@@ -19,12 +19,13 @@ func engineOf(o Options) cputest.New {
 	}
 }
 
-// TestContract runs the suite with code made as usual, and of everything at
-// once.
+// TestContract runs the suite with code made as usual, of everything at once,
+// and with loops made regions as soon as slices have ended in them.
 func TestContract(t *testing.T) {
 	t.Run("Usual", func(t *testing.T) { cputest.Run(t, engineOf(Options{})) })
 	t.Run("Eager", func(t *testing.T) { cputest.Run(t, engineOf(Options{Threshold: -1, CodeBytes: 1 << 20})) })
 	t.Run("Squeezed", func(t *testing.T) { cputest.Run(t, engineOf(Options{Threshold: -1, CodeBytes: 64 << 10})) })
+	t.Run("Regions", func(t *testing.T) { cputest.Run(t, engineOf(Options{Threshold: -1, Samples: 1, Slice: 150})) })
 }
 
 // FuzzRun runs bytes as code, page tables and state.

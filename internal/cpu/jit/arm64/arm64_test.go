@@ -404,20 +404,145 @@ func TestDecodes(t *testing.T) {
 	testDecodes(t, 0x123400, true)
 }
 
-func testDecodes(t *testing.T, far int32, atomic bool) {
+// auditor checks the code of blocks and of regions.
+type auditor struct {
+	l        *Layout
+	r        *Routines
+	atomic   bool
+	routines map[int]bool
+	region   bool
+}
+
+func newAuditor(far int32, atomic bool) *auditor {
 	l := &Layout{X: -128, F: 128, FFlags: 400, Loads: 0x10000, Stores: 0x20000, TLBEntries: 1024, MoreLoads: 0x50000, MoreStores: 0x60000, TLBSets: 512, DataContext: far, Fetches: 0x40000,
 		FetchEntries: 4096, FetchContext: far + 8, CodeBase: far + 16, Left: far + 24, Base: far + 32, PC: far + 40, Resume: far + 48,
 		ID: far + 56, Reason: far + 60, FPOn: far + 64, FPUsed: far + 68, FPStatus: far + 72, FPClean: far + 76,
-		FPMoves: far + 80, FRM: far + 84, ResHost: far + 88, ResValue: far + 96, ResValid: far + 104, ResSize: far + 105}
+		FPMoves: far + 80, FRM: far + 84, ResHost: far + 88, ResValue: far + 96, ResValid: far + 104, ResSize: far + 105, SiteLogs: 0x70000}
 	y := &l.System
 	for i, at := range []*int32{&y.Priv, &y.Mstatus, &y.Mie, &y.Mip, &y.Stvec, &y.Sscratch, &y.Sepc, &y.Scause, &y.Stval, &y.Satp, &y.Attention,
 		&y.Lines, &y.TimerPending, &y.Contexts, &y.JumpKey, &y.SeenPriv, &y.SeenStatus, &y.FPReady, &y.Direct, &y.Limit, &y.FPIf} {
 		*at = far + 112 + 8*int32(i)
 	}
 	r := NewRoutines(l, atomic)
-	routines := map[int]bool{r.Enter: true, r.slow: true, r.link: true, r.look: true, r.short: true,
-		r.far: true, r.across: true, r.loads: true, r.stores: true, r.status: true, r.call: true, r.sret: true}
-	e := NewEmitter(l, r)
+	return &auditor{l: l, r: r, atomic: atomic, routines: map[int]bool{r.Enter: true, r.slow: true, r.link: true, r.look: true, r.short: true,
+		r.far: true, r.across: true, r.loads: true, r.stores: true, r.status: true, r.call: true, r.sret: true,
+		r.pause: true, r.fillLoad: true, r.fillStore: true}}
+}
+
+// check looks through the code of what, which is at a distance from the routines.
+func (u *auditor) check(t *testing.T, what any, code abi.Code, at int) {
+	t.Helper()
+	l := u.l
+	y := &l.System
+	var targets []int
+	inVCPU := map[Reg]int64{state: 0} // registers that are as far from X19
+	reached := false                  // X30 is near a pointer
+	last, text := "", ""
+	for pc := 0; pc < len(code.Bytes); pc += 4 {
+		w := binary.LittleEndian.Uint32(code.Bytes[pc:])
+		if slices.ContainsFunc(code.Links, func(k abi.Link) bool { return k.Far && k.Context == pc }) || code.Context != 0 && pc == code.Context {
+			continue // data
+		}
+		x, err := arm64asm.Decode(code.Bytes[pc:])
+		if err != nil {
+			if u.atomic && (w&0x3f200c00 == 0x38200000 || // of Armv8.1
+				w&0x3fe0fc00 == 0x08e0fc00) && Reg(w>>5&31) == X3 {
+				continue // TestAtomic
+			}
+			t.Fatalf("%v: at %d: %#x %v", what, pc, w, err)
+		}
+		for _, arg := range x.Args {
+			if rel, ok := arg.(arm64asm.PCRel); ok {
+				targets = append(targets, pc+int(rel))
+			}
+		}
+		last, text = text, arm64asm.GNUSyntax(x)
+		if d, ok := x.Args[0].(arm64asm.Reg); ok && !strings.HasPrefix(text, "st") {
+			switch n := Reg(d & 31); {
+			case d > arm64asm.XZR || strings.HasPrefix(text, "msr") || strings.HasPrefix(text, "cb") || strings.HasPrefix(text, "tb"):
+			case u.region && (n == X22 || n == X23):
+			case n == 18 || n == X19 || n == X22 || n == X23 || n == 28 || n == 29:
+				t.Errorf("%v: writes %v", what, text)
+			}
+		}
+		if !strings.HasPrefix(text, "st") {
+			for _, arg := range x.Args[:2] {
+				d, ok := arg.(arm64asm.Reg)
+				if r, sp := arg.(arm64asm.RegSP); sp {
+					d, ok = arm64asm.Reg(r), true
+				}
+				if ok && d <= arm64asm.XZR && Reg(d&31) != state {
+					delete(inVCPU, Reg(d&31)) // though it may only be read
+				}
+			}
+			var d, n Reg
+			var v int64
+			shift := 0
+			if k, _ := fmt.Sscanf(text, "add x%d, x19, #0x%x, lsl #%d", &d, &v, &shift); k >= 2 {
+				inVCPU[d] = v << shift
+			}
+			if op, args, _ := strings.Cut(text, " "); strings.HasPrefix(args, "x30,") {
+				k, _ := fmt.Sscanf(args, "x30, x%d, #", &n)
+				reached = k == 1 && pointerReg(n) && (op == "add" || op == "sub")
+			}
+			continue
+		}
+		operand := text[strings.Index(text, "["):]
+		var base, index Reg
+		off := int64(0)
+		if n, _ := fmt.Sscanf(operand, "[x%d,x%d]", &base, &index); n == 2 {
+			if index != X3 && !(u.region && index == X2) {
+				t.Errorf("%v: writes by %v after %v", what, text, last)
+			}
+			continue
+		}
+		fmt.Sscanf(operand, "[x%d,#%d]", &base, &off)
+		v, ok := inVCPU[base]
+		// Where the guest's memory is, after a check.
+		if u.region && !ok && (pointerReg(base) || base == LR && reached) && -maxReach < off && off < maxReach {
+			continue
+		}
+		if u.region && base == sites {
+			if (off+siteBias)%siteSize != siteAddend {
+				t.Errorf("%v: writes to a site by %v", what, text)
+			}
+			continue
+		}
+		if ok {
+			base, off = state, off+v
+		}
+		d := int32(off)
+		in := []int32{l.FPUsed, l.FPOn, l.FPClean, l.FFlags, l.FRM, l.ResHost, l.ResValue, l.ResValid, l.ResSize,
+			y.FPIf, y.Mstatus, y.Stvec, y.Sscratch, y.Sepc}
+		if u.region {
+			in = append(in, l.Base, l.Resume, l.ID)
+		}
+		inState := base == state && (d >= l.X && d < l.X+256 || d >= l.F && d < l.F+256 || slices.Contains(in, d))
+		line := strings.HasPrefix(text, "stp xzr, xzr, [x3") && d >= 0 && d < 64
+		if !inState && operand != "[x3]" && !line {
+			t.Errorf("%v: writes by %v after %v", what, text, last)
+		}
+	}
+	for _, to := range targets {
+		if (to < 0 || to >= len(code.Bytes) || to&3 != 0) && !u.routines[to+at] {
+			t.Errorf("%v: a branch leads to %d", what, to)
+		}
+	}
+}
+
+// pointerReg tells whether a region may have a pointer in r.
+func pointerReg(r Reg) bool {
+	return r == X2 || r == X3 || r == stores || slices.ContainsFunc(mapped[:], func(m struct {
+		guest ir.Reg
+		host  Reg
+	}) bool {
+		return m.host == r
+	})
+}
+
+func testDecodes(t *testing.T, far int32, atomic bool) {
+	u := newAuditor(far, atomic)
+	e := NewEmitter(u.l, u.r)
 	const at = 0x1000
 	for n, in := range sample() {
 		end := ir.Inst{Op: ir.JumpReg, A: 1, Index: 1}
@@ -425,70 +550,6 @@ func testDecodes(t *testing.T, far int32, atomic bool) {
 			end = ir.Inst{Op: ir.Jump, Target: 1<<30 + int32(n), Index: 1}
 		}
 		b := &ir.Block{Start: 32, Count: 2, Insts: []ir.Inst{in, end}}
-		code := e.Emit(b, at, 5)
-		var targets []int
-		far := int64(0) // what X30 is beyond X19
-		for pc := 0; pc < len(code.Bytes); pc += 4 {
-			w := binary.LittleEndian.Uint32(code.Bytes[pc:])
-			if slices.ContainsFunc(code.Links, func(k abi.Link) bool { return k.Far && k.Context == pc }) {
-				continue // data
-			}
-			x, err := arm64asm.Decode(code.Bytes[pc:])
-			if err != nil {
-				if atomic && (w&0x3f200c00 == 0x38200000 || // of Armv8.1
-					w&0x3fe0fc00 == 0x08e0fc00) && Reg(w>>5&31) == X3 {
-					continue // TestAtomic
-				}
-				t.Fatalf("%v: at %d: %#x %v", in, pc, w, err)
-			}
-			for _, arg := range x.Args {
-				if rel, ok := arg.(arm64asm.PCRel); ok {
-					targets = append(targets, pc+int(rel))
-				}
-			}
-			text := arm64asm.GNUSyntax(x)
-			if d, ok := x.Args[0].(arm64asm.Reg); ok && !strings.HasPrefix(text, "st") {
-				switch n := d & 31; {
-				case d > arm64asm.XZR || strings.HasPrefix(text, "msr") || strings.HasPrefix(text, "cb") || strings.HasPrefix(text, "tb"):
-				case n == 18 || n == 19 || n == 22 || n == 23 || n == 28 || n == 29:
-					t.Errorf("%v: writes %v", in, text)
-				}
-			}
-			if strings.HasPrefix(text, "add x30, x19, #") {
-				var v int64
-				shift := 0
-				fmt.Sscanf(text, "add x30, x19, #0x%x, lsl #%d", &v, &shift)
-				far = v << shift
-			}
-			if !strings.HasPrefix(text, "st") {
-				continue
-			}
-			operand := text[strings.Index(text, "["):]
-			var base, index Reg
-			off := int64(0)
-			if n, _ := fmt.Sscanf(operand, "[x%d,x%d]", &base, &index); n == 2 {
-				if index != X3 {
-					t.Errorf("%v: writes by %v", in, text)
-				}
-				continue
-			}
-			fmt.Sscanf(operand, "[x%d,#%d]", &base, &off)
-			if base == LR {
-				base, off = state, off+far
-			}
-			d := int32(off)
-			inState := base == state && (d >= l.X && d < l.X+256 || d >= l.F && d < l.F+256 || slices.Contains([]int32{
-				l.FPUsed, l.FPOn, l.FPClean, l.FFlags, l.FRM, l.ResHost, l.ResValue, l.ResValid, l.ResSize,
-				y.FPIf, y.Mstatus, y.Stvec, y.Sscratch, y.Sepc}, d))
-			line := strings.HasPrefix(text, "stp xzr, xzr, [x3") && d >= 0 && d < 64
-			if !inState && operand != "[x3]" && !line {
-				t.Errorf("%v: writes by %v", in, text)
-			}
-		}
-		for _, to := range targets {
-			if (to < 0 || to >= len(code.Bytes) || to&3 != 0) && !routines[to+at] {
-				t.Errorf("%v: a branch leads to %d", in, to)
-			}
-		}
+		u.check(t, in, e.Emit(b, at, 5), at)
 	}
 }

@@ -363,6 +363,9 @@ func (a *asm) patch(p, target int) {
 	binary.LittleEndian.PutUint32(a.buf[p:], Redirect(code, target-p))
 }
 
+// Jump is a branch to itself.
+const Jump = codeB
+
 // Redirect returns the branch code with another distance, in bytes.
 func Redirect(code uint32, distance int) uint32 {
 	width, at := uint(19), uint(5)

@@ -35,11 +35,14 @@ type Routines struct {
 	link   int
 	look   int
 	short  int
+	pause  int
 	far    int // goes on at the virtual address in X0
 	across int // leaves before the instruction at X0
 	loads  int // see retry
 	stores int
 	atomic bool
+
+	fillLoad, fillStore int // sites.go
 
 	// system.go
 	status, call, sret int
@@ -66,7 +69,10 @@ var mapped = [...]struct {
 	{16, X16}, {17, X17}, {18, X24}, {19, X25}, {20, X26}, {21, X27}}
 
 // homes says in which host register each guest register is, or noHome.
-var homes = func() (t [32]Reg) {
+type homes [32]Reg
+
+// mappedHomes are those of mapped.
+var mappedHomes = func() (t homes) {
 	for i := range t {
 		t[i] = noHome
 	}
@@ -84,7 +90,7 @@ const noHome Reg = 0xff
 func NewRoutines(l *Layout, atomic bool) *Routines {
 	a := asm{}
 	field := func(k width, t Reg, off int32) { a.access(k, t, state, off, LR) }
-	homes := func(load bool) {
+	ints := func(load bool) {
 		for i := 0; i < len(mapped); i += 2 {
 			a.pair(load, mapped[i].host, mapped[i+1].host, state, l.x(mapped[i].guest))
 		}
@@ -97,7 +103,7 @@ func NewRoutines(l *Layout, atomic bool) *Routines {
 	r := &Routines{atomic: atomic}
 	r.Enter = a.pos()
 	a.put32(0xf9000000 | saved/8<<10 | 31<<5 | uint32(LR)) // str x30, [sp, #saved]
-	homes(true)
+	ints(true)
 	floats(true)
 	a.movI(X1, boxBits)
 	a.fmovF(8, boxes, X1)
@@ -133,13 +139,16 @@ func NewRoutines(l *Layout, atomic bool) *Routines {
 	r.short = a.pos()
 	field(store64, X0, l.PC)
 	exit(abi.ExitBudget)
+	r.pause = a.pos()
+	field(store64, X0, l.PC)
+	exit(abi.ExitPause)
 	r.across = a.pos()
 	field(store64, X0, l.PC)
 	exit(abi.ExitAcross)
 
 	a.here(tail...)
 	field(store32, X2, l.Reason)
-	homes(false)
+	ints(false)
 	floats(false)
 	field(store64, budget, l.Left)
 	field(store64, page, l.Base)
@@ -158,6 +167,10 @@ func NewRoutines(l *Layout, atomic bool) *Routines {
 	a.retry(l, loads, l.MoreLoads)
 	r.stores = a.pos()
 	a.retry(l, stores, l.MoreStores)
+	r.fillLoad = a.pos()
+	a.fillRoutine(l, l.Loads)
+	r.fillStore = a.pos()
+	a.fillRoutine(l, l.Stores)
 	p := privileged{asm: &a, l: l, look: r.look}
 	r.status = a.pos()
 	p.status()
@@ -211,11 +224,17 @@ type Emitter struct {
 	cur   *ir.Inst
 	blk   *ir.Block
 
-	singles uint32 // which floating-point registers are known to hold singles
+	home, fhome homes
+	singles     uint32 // which floating-point registers are known to hold singles
+
+	apart  bool         // see EmitApart
+	region *regionState // while a region's code is made
 }
 
 // NewEmitter makes an Emitter for code that lies behind the routines.
-func NewEmitter(l *Layout, r *Routines) *Emitter { return &Emitter{l: l, r: r} }
+func NewEmitter(l *Layout, r *Routines) *Emitter {
+	return &Emitter{l: l, r: r, home: mappedHomes, fhome: mappedFHomes}
+}
 
 // Emit makes the code of b, which is to lie at an offset from the routines and
 // has a number below abi.MaxBlocks; numbers of instructions and of links are
@@ -252,9 +271,16 @@ func (e *Emitter) Emit(b *ir.Block, at int, id int) abi.Code {
 	}
 	e.here(short)
 	e.addI(true, budget, budget, int64(b.Count), X0)
-	e.leaPage(X0, b.Start)
+	e.leaPage(X0, int64(b.Start))
 	e.leave(e.r.short)
 	return abi.Code{Bytes: e.buf, Links: e.links}
+}
+
+// EmitApart is Emit, but that a jump to the start is by a link.
+func (e *Emitter) EmitApart(b *ir.Block, at int, id int) abi.Code {
+	e.apart = true
+	defer func() { e.apart = false }()
+	return e.Emit(b, at, id)
 }
 
 // leave goes to a routine.
@@ -268,30 +294,48 @@ func (e *Emitter) callSlow(index uint8) {
 // slow makes the branches lead to a stub that has the interpreter execute the
 // current instruction and goes on after it.
 func (e *Emitter) slow(from ...int) {
+	if e.region != nil {
+		e.deopt(from...)
+		return
+	}
 	e.slows = append(e.slows, stub{from: append([]int(nil), from...), index: e.cur.Index, resume: e.pos()})
 }
 
-func (e *Emitter) leaPage(d Reg, off int32) { e.addI(true, d, page, int64(off), X2) }
+// leaPage gives the address at an offset from the page. X2 is lost.
+func (e *Emitter) leaPage(d Reg, off int64) {
+	from := page
+	if e.region != nil && e.region.noPage {
+		from = d
+		e.field(load64, d, e.l.Base)
+	}
+	e.addI(true, d, from, off, X2)
+}
 
 // field accesses what is in the state.
 func (e *Emitter) field(k width, t Reg, off int32) { e.access(k, t, state, off, LR) }
 
 // goTo ends a path of the block.
 func (e *Emitter) goTo(target int32) {
-	switch {
-	case target == e.blk.Start:
+	if target == e.blk.Start && !e.apart {
 		e.b2(0)
-	case target < 0 || target >= 4096:
-		e.farLink(target)
-	default:
-		n := int32(len(e.links))
-		from := e.b()
-		e.here(from) // until it is linked
-		e.links = append(e.links, abi.Link{Patch: from, Target: target})
-		e.leaPage(X0, target)
-		e.movI(X1, int64(e.id|n))
-		e.leave(e.r.link)
+		return
 	}
+	e.link(target)
+}
+
+// link goes on at an offset by a link.
+func (e *Emitter) link(target int32) {
+	if target < 0 || target >= 4096 {
+		e.farLink(target)
+		return
+	}
+	n := int64(len(e.links))
+	from := e.b()
+	e.here(from) // until it is linked
+	e.links = append(e.links, abi.Link{Patch: from, Target: target})
+	e.leaPage(X0, int64(target))
+	e.movI(X1, int64(e.id)+n)
+	e.leave(e.r.link)
 }
 
 // farLink goes on in another page. The context that it is linked in is in
@@ -304,7 +348,7 @@ func (e *Emitter) farLink(target int32) {
 	e.addI(true, page, page, int64(target&^4095), X2)
 	jump := e.b()
 	e.here(other)
-	e.leaPage(X0, target)
+	e.leaPage(X0, int64(target))
 	e.movI(X1, int64(e.id)+int64(len(e.links)))
 	stub := e.b()
 	e.patch(stub, e.r.link-e.at)

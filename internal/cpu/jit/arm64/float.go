@@ -59,7 +59,7 @@ func (e *Emitter) finish(size uint8, r ir.Reg) {
 	small := e.bc(ls)
 	back := e.pos()
 	e.putF(size, r, V0)
-	n := len(e.slows) - 1 // of this Inst, by fpArm
+	slow := e.later()
 	const ufc, uf = 3, 2
 	e.colds = append(e.colds, func() {
 		e.here(small)
@@ -69,13 +69,23 @@ func (e *Emitter) finish(size uint8, r ir.Reg) {
 		e.writeFPSR(X1)
 		e.shifted(opOrr, w, X1, ZR, X0, lsl, 1) // without the sign
 		e.logicalI(opEor, w, X1, X1, 1<<(fraction+1), X2)
-		e.slows[n].from = append(e.slows[n].from, e.cbz(w, X1))
+		slow(e.cbz(w, X1))
 		e.field(load32, X1, e.l.FFlags)
 		e.logicalI(opOrr, false, X1, X1, uf, X2)
 		e.field(store32, X1, e.l.FFlags)
 		e.patch(none, e.pos())
 		e.b2(back)
 	})
+}
+
+// later is slow for what is found out of line, of an Inst that has called fpArm.
+func (e *Emitter) later() func(from int) {
+	if s := e.region; s != nil {
+		n := e.exitHere()
+		return func(from int) { s.exits[n].from = append(s.exits[n].from, from) }
+	}
+	n := len(e.slows) - 1
+	return func(from int) { e.slows[n].from = append(e.slows[n].from, from) }
 }
 
 // float emits a floating-point Inst, or returns false if it has no form here.
@@ -203,7 +213,12 @@ func (e *Emitter) minMax(in *ir.Inst) (slow []int) {
 func (e *Emitter) floatCompare(in *ir.Inst) (slow []int) {
 	size := in.Size
 	slow = e.boxed(size, in.A, in.B)
-	e.fcmp(size, e.getF(V0, in.A), e.getF(V1, in.B), in.Op == ir.FLt || in.Op == ir.FLe)
+	signal := in.Op == ir.FLt || in.Op == ir.FLe
+	undone := e.region != nil && in.Flags&ir.Undone != 0
+	e.fcmp(size, e.getF(V0, in.A), e.getF(V1, in.B), signal && !undone)
+	if undone {
+		slow = append(slow, e.bc(vs)) // the next instruction takes back what this raises
+	}
 	d := e.dst(in.Dst)
 	e.cset(d, map[ir.Op]cond{ir.FEq: eq, ir.FLt: mi, ir.FLtQ: mi, ir.FLe: ls, ir.FLeQ: ls}[in.Op]) // false if unordered
 	e.put(in.Dst, d)

@@ -9,16 +9,26 @@ const (
 	boxBits      = ^int64(0xffff_ffff)
 )
 
-// floatHome is the register that r lives in, if it is one of f0 to f27.
+// floatHome is the register that f0 to f27 live in.
 func floatHome(r ir.Reg) Reg { return V4 + Reg(r-ir.F0) }
 
-func hasHome(r ir.Reg) bool { return r < ir.F0+mappedFloats }
+// mappedFHomes says in which host register each floating-point register is, or
+// noHome.
+var mappedFHomes = func() (t homes) {
+	for i := range t {
+		t[i] = noHome
+		if i < mappedFloats {
+			t[i] = floatHome(ir.F0 + ir.Reg(i))
+		}
+	}
+	return t
+}()
 
 // getF is the register that holds r: its home, or else tmp. For a single the
 // upper half does not matter.
 func (e *Emitter) getF(tmp Reg, r ir.Reg) Reg {
-	if hasHome(r) {
-		return floatHome(r)
+	if h := e.fhome[r-ir.F0]; h != noHome {
+		return h
 	}
 	e.field(loadF64, tmp, e.l.f(r))
 	return tmp
@@ -26,8 +36,8 @@ func (e *Emitter) getF(tmp Reg, r ir.Reg) Reg {
 
 // dstF is where to compute r, for putF to finish.
 func (e *Emitter) dstF(r ir.Reg) Reg {
-	if hasHome(r) {
-		return floatHome(r)
+	if h := e.fhome[r-ir.F0]; h != noHome {
+		return h
 	}
 	return V0
 }
@@ -43,7 +53,7 @@ func (e *Emitter) putF(size uint8, r ir.Reg, v Reg) {
 		e.fmov(d, v)
 		e.singles &^= bit
 	}
-	if !hasHome(r) {
+	if e.fhome[r-ir.F0] == noHome {
 		e.field(storeF64, d, e.l.f(r))
 	}
 }
@@ -57,8 +67,8 @@ func (e *Emitter) boxed(size uint8, rs ...ir.Reg) (slow []int) {
 		if i > 0 && r == rs[i-1] || e.singles>>(r-ir.F0)&1 != 0 {
 			continue
 		}
-		if hasHome(r) {
-			e.fmovX(8, X0, floatHome(r))
+		if h := e.fhome[r-ir.F0]; h != noHome {
+			e.fmovX(8, X0, h)
 		} else {
 			e.field(load64, X0, e.l.f(r))
 		}

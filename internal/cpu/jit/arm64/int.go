@@ -13,7 +13,7 @@ func (e *Emitter) one(in *ir.Inst) {
 	case ir.Const:
 		e.movI(d, in.Imm)
 	case ir.PC:
-		e.addI(true, d, page, in.Imm, X1)
+		e.leaPage(d, in.Imm)
 	case ir.Add, ir.Sub, ir.And, ir.Or, ir.Xor:
 		e.binary(in, d, word, imm)
 	case ir.AndNot, ir.OrNot, ir.XorNot:
@@ -87,8 +87,8 @@ func (e *Emitter) one(in *ir.Inst) {
 		}
 	case ir.PackBytes:
 		e.ubfx(true, X2, e.reg(in.A, X0), 0, 8)
-		e.ubfx(true, X3, e.reg(in.B, X1), 0, 8)
-		e.shifted(opOrr, true, d, X2, X3, lsl, 8)
+		e.ubfx(true, X1, e.reg(in.B, X1), 0, 8)
+		e.shifted(opOrr, true, d, X2, X1, lsl, 8)
 	case ir.RevBits:
 		e.fmovF(8, V0, e.reg(in.A, X0))
 		e.rbitV(V0, V0)
@@ -118,34 +118,20 @@ func (e *Emitter) one(in *ir.Inst) {
 		e.barrier(ir.Order(in.Imm))
 		return
 	case ir.Branch:
-		e.compare(in.A, in.B, 0, false)
-		c := [...]cond{ir.EQ: eq, ir.NE: ne, ir.LT: lt, ir.GE: ge, ir.LTU: lo, ir.GEU: hs}[in.Cond]
+		from := e.branchIf(in, in.Cond)
 		back := int32(e.blk.Count) - int32(in.Index) - 1
-		if back == 0 && in.Target == e.blk.Start {
-			e.bc2(c, 0)
+		if back == 0 && in.Target == e.blk.Start && !e.apart {
+			e.patch(from, 0)
 		} else {
-			e.sides = append(e.sides, side{e.bc(c), in.Target, back})
+			e.sides = append(e.sides, side{from, in.Target, back})
 		}
 		return
 	case ir.Jump:
-		if in.Dst != 0 {
-			e.leaPage(d, int32(in.Imm))
-			e.put(in.Dst, d)
-		}
+		e.returnTo(in.Dst, in.Imm)
 		e.goTo(in.Target)
 		return
 	case ir.JumpReg:
-		if in.A == 0 {
-			e.movI(X0, in.Imm)
-		} else {
-			e.addI(true, X0, e.reg(in.A, X0), in.Imm, X1)
-		}
-		e.logicalI(opAnd, true, X0, X0, -2, X1)
-		if in.Dst != 0 {
-			d := e.dst2(in.Dst, X1)
-			e.leaPage(d, in.Target)
-			e.put(in.Dst, d)
-		}
+		e.jumpTarget(in)
 		e.lookup()
 		return
 	default:
@@ -158,9 +144,43 @@ func (e *Emitter) one(in *ir.Inst) {
 	e.put(in.Dst, d)
 }
 
+// branchIf branches where the registers of a Branch compare so.
+func (e *Emitter) branchIf(in *ir.Inst, c ir.Cond) (from int) {
+	imm := in.Flags&ir.Immediate != 0
+	if zero := imm && in.Imm == 0 || !imm && in.B == 0; zero && c <= ir.NE {
+		a := e.reg(in.A, X0)
+		if c == ir.EQ {
+			return e.cbz(true, a)
+		}
+		return e.cbnz(true, a)
+	}
+	e.compare(in.A, in.B, in.Imm, imm)
+	return e.bc([...]cond{ir.EQ: eq, ir.NE: ne, ir.LT: lt, ir.GE: ge, ir.LTU: lo, ir.GEU: hs}[c])
+}
+
+// returnTo makes r, unless x0, the address at an offset. X0 is kept.
+func (e *Emitter) returnTo(r ir.Reg, off int64) {
+	if r != 0 {
+		d := e.dst2(r, X1)
+		e.leaPage(d, off)
+		e.put(r, d)
+	}
+}
+
+// jumpTarget puts where a JumpReg leads into X0, and does the rest of it.
+func (e *Emitter) jumpTarget(in *ir.Inst) {
+	if in.A == 0 {
+		e.movI(X0, in.Imm)
+	} else {
+		e.addI(true, X0, e.reg(in.A, X0), in.Imm, X1)
+	}
+	e.logicalI(opAnd, true, X0, X0, -2, X1)
+	e.returnTo(in.Dst, int64(in.Target))
+}
+
 // reg is the host register that holds r: its home, or else tmp.
 func (e *Emitter) reg(r ir.Reg, tmp Reg) Reg {
-	if h := homes[r]; h != noHome {
+	if h := e.home[r]; h != noHome {
 		return h
 	}
 	e.field(load64, tmp, e.l.x(r))
@@ -171,15 +191,15 @@ func (e *Emitter) reg(r ir.Reg, tmp Reg) Reg {
 func (e *Emitter) dst(r ir.Reg) Reg { return e.dst2(r, X0) }
 
 func (e *Emitter) dst2(r ir.Reg, tmp Reg) Reg {
-	if r&31 != r || r == 0 || homes[r] == noHome {
+	if r&31 != r || r == 0 || e.home[r] == noHome {
 		return tmp
 	}
-	return homes[r]
+	return e.home[r]
 }
 
 // put makes r what d holds.
 func (e *Emitter) put(r ir.Reg, d Reg) {
-	switch h := homes[r]; {
+	switch h := e.home[r]; {
 	case r == 0:
 	case h != noHome:
 		e.mov(h, d)
@@ -207,7 +227,12 @@ func (e *Emitter) binary(in *ir.Inst, d Reg, word, imm bool) {
 	default:
 		e.logicalI(code, !word, d, e.reg(in.A, X0), in.Imm, X1)
 	}
-	if word {
+	e.extendWord(in, d)
+}
+
+// extendWord makes the result of in, if that is one of 32 bits, a word.
+func (e *Emitter) extendWord(in *ir.Inst, d Reg) {
+	if in.Flags&ir.Word != 0 && in.Flags&ir.Loose == 0 {
 		e.sxtw(d, d)
 	}
 }
@@ -222,9 +247,7 @@ func (e *Emitter) shift(in *ir.Inst, d Reg, word, imm bool) {
 			b = X1
 		}
 		e.rrr(code, !word, d, a, b)
-		if word {
-			e.sxtw(d, d)
-		}
+		e.extendWord(in, d)
 		return
 	}
 	size := uint8(64)
@@ -274,17 +297,15 @@ func (e *Emitter) mul(in *ir.Inst, d Reg, word bool) {
 	switch in.Op {
 	case ir.Mul:
 		e.madd(!word, d, a, b, ZR)
-		if word {
-			e.sxtw(d, d)
-		}
+		e.extendWord(in, d)
 	case ir.MulH:
 		e.rrr(opSmulh, true, d, a, b)
 	case ir.MulHU:
 		e.rrr(opUmulh, true, d, a, b)
 	case ir.MulHSU: // the unsigned product, less b if a is negative
 		e.rrr(opUmulh, true, X2, a, b)
-		e.shifted(opAnd, true, X3, b, a, asr, 63)
-		e.rrr(opSub, true, d, X2, X3)
+		e.shifted(opAnd, true, X1, b, a, asr, 63)
+		e.rrr(opSub, true, d, X2, X1)
 	}
 }
 

@@ -28,6 +28,14 @@ func (e *Emitter) address(in *ir.Inst) Reg {
 // leave the page.
 func (e *Emitter) translate(addr, tlb Reg, size uint8) (miss int) {
 	e.ubfx(true, X1, addr, 12, log2(e.l.TLBEntries))
+	if e.region != nil { // these registers are the region's
+		off := e.l.Loads
+		if tlb == stores {
+			off = e.l.Stores
+		}
+		e.addI(true, X2, state, int64(off), X2)
+		tlb = X2
+	}
 	e.shifted(opAdd, true, X1, tlb, X1, lsl, 4)
 	e.pair(true, X2, X3, X1, 0)
 	e.field(load64, X1, e.l.DataContext)

@@ -213,7 +213,7 @@ func (e *Emitter) system(in *ir.Inst) bool {
 	case ir.CSRSwap, ir.CSRSet, ir.CSRClear:
 		return e.csr(in)
 	case ir.Call:
-		e.leaPage(X2, in.Target)
+		e.leaPage(X2, int64(in.Target))
 		e.callRoutine(e.r.call)
 		e.callSlow(in.Index)
 	case ir.Return:
@@ -235,19 +235,25 @@ func (e *Emitter) callRoutine(routine int) { e.patch(e.bl(), routine-e.at) }
 // must know where it is. Code is compared as it is now, as the interpreter
 // would fetch it.
 func (e *Emitter) across(in *ir.Inst) {
-	e.leaPage(X0, 4096)
+	changed := e.acrossTo(in, 4096)
+	e.colds = append(e.colds, func() {
+		e.here(changed...)
+		e.addI(true, budget, budget, int64(e.blk.Count), X0)
+		e.leaPage(X0, int64(e.blk.Start))
+		e.leave(e.r.across)
+	})
+}
+
+// acrossTo is across for the page at an offset; it returns the branches for code
+// that is not what it was.
+func (e *Emitter) acrossTo(in *ir.Inst, next int32) (changed []int) {
+	e.leaPage(X0, int64(next))
 	other := e.fetchEntry(e.l, X0)
 	e.access(load64, X1, X1, 8, LR)
 	e.access(load16, X1, X1, 0, LR)
 	e.movI(X2, in.Imm)
 	e.cmp(false, X1, X2)
-	changed := e.bc(ne)
-	e.colds = append(e.colds, func() {
-		e.here(other, changed)
-		e.addI(true, budget, budget, int64(e.blk.Count), X0)
-		e.leaPage(X0, e.blk.Start)
-		e.leave(e.r.across)
-	})
+	return []int{other, e.bc(ne)}
 }
 
 // zeroLine stores 64 bytes of zeroes.
