@@ -204,6 +204,9 @@ type Places [memory.PageSize / 2 / 64]uint64
 // Has tells whether an offset in a page is one.
 func (p *Places) Has(off int) bool { return p[off/2/64]>>(off/2%64)&1 != 0 }
 
+// Add makes an offset one.
+func (p *Places) Add(off int) { p[off/2/64] |= 1 << (off / 2 % 64) }
+
 // Decode decodes the block at gpa, apart from the interpreter's own. It goes on
 // after a branch if what follows has been executed so often that no more than
 // warm passes are missing, and ends before starts; nil stands for none. A nil

@@ -103,6 +103,7 @@ type codePage struct {
 	farIn   []farRef          // that lead here
 	farOut  []farRef          // that lead elsewhere
 	regions []*region         // of several pages, that it is one of
+	headers []*block          // of regions
 
 	lo, hi int
 	mixed  bool // the copy is not what all blocks were
@@ -119,7 +120,7 @@ func (p *codePage) add(b *block) {
 	n, _ := p.place(int(b.start))
 	p.list = slices.Insert(p.list, n, b)
 	word := b.start / 2 / 64
-	p.starts[word] |= 1 << (b.start / 2 % 64)
+	p.starts.Add(int(b.start))
 	for w := int(word) + 1; w < len(p.before); w++ {
 		p.before[w]++
 	}
@@ -407,7 +408,7 @@ func (c *cache) drop(p *codePage, s *Stats) {
 	p.region.UnwatchPage(p.off)
 	c.in.ReplaceCode(unsafe.Pointer(p.codeTable), unsafe.Pointer(&c.none))
 	c.free = append(c.free, p.codeTable)
-	p.codeTable, p.list = nil, nil
+	p.codeTable, p.list, p.headers = nil, nil, nil
 	s.Stale++
 }
 

@@ -109,10 +109,7 @@ func (g *graph) add(n int32, p *codePage) {
 		return
 	}
 	g.pages[n] = p
-	for _, b := range p.list {
-		if b.region() == nil {
-			continue
-		}
+	for _, b := range p.headers {
 		for _, x := range b.region().exits {
 			for i, l := range x.links {
 				if l.taken {

@@ -63,6 +63,7 @@ type VCPU struct {
 	emit  *emitter
 	block ir.Block
 	group group // for translate
+	walk  walk  // for promote
 	stats Stats
 
 	generation uint64 // of interp, that the active pages belong to

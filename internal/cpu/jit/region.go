@@ -90,6 +90,9 @@ func (v *VCPU) sample(pc uint64) {
 // promote makes a region of the loop that b, whose page is at va, is in, if it
 // is in one that is none yet.
 func (v *VCPU) promote(b *block, va uint64) bool {
+	if !v.walk.leadsBack(b) {
+		return false
+	}
 	g := explore(b)
 	if g == nil {
 		return false
@@ -277,6 +280,7 @@ func (v *VCPU) install(header *block, r *ir.Region, pages map[int32]*codePage, v
 			return false
 		}
 		plain := &block{Block: header.Block, start: header.start, page: p}
+		p.headers = append(p.headers, header)
 		header.heat().region = &region{header: header, plain: c.add(plain, made), start: slices.Clone(c.mem.Bytes[at:][:jumpBytes])}
 	}
 	pc := va | uint64(header.start)

@@ -59,6 +59,26 @@ func randomLoops(r *rand.Rand) []byte {
 	return binary.LittleEndian.AppendUint32(code, 0x0000_006f) // j .
 }
 
+// checkWalks: a block that explore finds in a loop is one that leadsBack lets it
+// look at. It counts these, and those that leadsBack spares it.
+func checkWalks(t *testing.T, v *VCPU) (loops, others int) {
+	t.Helper()
+	for _, p := range v.code.pages {
+		for _, b := range p.list {
+			leads := v.walk.leadsBack(b)
+			switch found := explore(b) != nil; {
+			case found && !leads:
+				t.Errorf("the block at %#x is in a loop, and leadsBack says that it is in none", uint64(b.GPA()))
+			case found:
+				loops++
+			case !leads:
+				others++
+			}
+		}
+	}
+	return loops, others
+}
+
 // TestRandomLoops compares loops that are made regions, where the host has
 // them, with the interpreter in all state, at random instructions.
 func TestRandomLoops(t *testing.T) {
@@ -72,6 +92,7 @@ func TestRandomLoops(t *testing.T) {
 	a := build(func(c hart.Config) cputest.Engine { return interp.New(c) })
 	b := build(engineOf(Options{Threshold: -1, Samples: 1, Slice: 150}))
 	seed := *seedFlag
+	loops, others := 0, 0
 	for round := range rounds {
 		r := rand.New(rand.NewPCG(seed, uint64(round)))
 		code := randomLoops(r)
@@ -133,6 +154,11 @@ func TestRandomLoops(t *testing.T) {
 			}
 			t.Fatalf("seed %d round %d step %d: the translator differs", seed, round, step)
 		}
+		l, n := checkWalks(t, b.CPUs[0].(*VCPU))
+		loops, others = loops+l, others+n
+	}
+	if hasRegions && (loops < rounds/4 || others < rounds/4) {
+		t.Errorf("%d blocks were in loops, and %d were seen not to be: this test shows too little", loops, others)
 	}
 	s := b.CPUs[0].(*VCPU).stats
 	if hasRegions && s.Regions < uint64(rounds)/2 {
