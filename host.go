@@ -135,7 +135,8 @@ func (h *Host) Ports(network string) []PortStats {
 // leave takes a machine that was closed off the list.
 func (h *Host) leave(m *Machine) {
 	h.mu.Lock()
-	defer h.mu.Unlock()
 	h.machines = slices.DeleteFunc(h.machines, func(o *Machine) bool { return o == m })
 	h.memory.leave(m)
+	h.mu.Unlock()
+	h.memory.pool.Left()
 }

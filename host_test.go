@@ -10,6 +10,7 @@ import (
 	"sync"
 	"testing"
 	"time"
+	"weak"
 
 	"doppel"
 	"doppel/internal/guest"
@@ -156,5 +157,35 @@ func TestFileChangesUnderMachine(t *testing.T) {
 	defer cancel()
 	if r, err := m.Run(ctx); err == nil || !strings.Contains(err.Error(), kernel+" has changed") {
 		t.Errorf("%v, %v: %s", r, err, out.String())
+	}
+}
+
+// TestLeavesNothing: a host holds on to no machine that was closed, whether or
+// not others are left.
+func TestLeavesNothing(t *testing.T) {
+	h := newHost(t, doppel.HostConfig{})
+	var gone []weak.Pointer[doppel.Machine]
+	for n := range 4 {
+		m, err := h.New(doppel.Config{Memory: 16 << 20})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n == 1 {
+			continue // stays
+		}
+		if n == 2 {
+			h.MergeMemory() // has looked at it
+		}
+		if err := m.Close(); err != nil {
+			t.Fatal(err)
+		}
+		gone = append(gone, weak.Make(m))
+	}
+	for n, p := range gone {
+		for deadline := time.Now().Add(20 * time.Second); p.Value() != nil; runtime.GC() {
+			if time.Now().After(deadline) {
+				t.Fatalf("closed machine %d is still referred to", n)
+			}
+		}
 	}
 }

@@ -37,6 +37,7 @@ type Pool struct {
 
 	comeIn  sync.Mutex
 	arrived []*member
+	left    atomic.Bool // one that is gone may be among the members
 }
 
 // Member is a machine, as a Pool uses it.
@@ -111,6 +112,27 @@ func (p *Pool) Add(m Member) {
 	p.arrived = append(p.arrived, &member{Member: m})
 }
 
+// Left says that a member's memory is gone. The pool holds on to nothing of it
+// from the end of the pass on that goes on now, if one does: it waits for none.
+func (p *Pool) Left() {
+	p.left.Store(true)
+	p.tidy()
+}
+
+// tidy forgets who has left. Who has had p.mu calls it then: those that came
+// meanwhile have left it to them.
+func (p *Pool) tidy() {
+	for p.left.Load() && p.mu.TryLock() {
+		if p.left.Swap(false) {
+			p.sweep()
+			if len(p.members) == 0 {
+				p.collect()
+			}
+		}
+		p.mu.Unlock()
+	}
+}
+
 // PoolStats tells what a Pool holds, in bytes.
 type PoolStats struct {
 	Copies uint64 // that others borrow from
@@ -147,6 +169,7 @@ func (p *Pool) mayMap(n int) bool {
 // Merge looks once at the memory of all members, and returns the bytes that
 // went back to the host.
 func (p *Pool) Merge() (saved uint64) {
+	defer p.tidy()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.sweep()
@@ -162,6 +185,7 @@ func (p *Pool) Merge() (saved uint64) {
 
 // MergeOne looks at one member, whose memory has just been filled.
 func (p *Pool) MergeOne(one Member) (saved uint64) {
+	defer p.tidy()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.sweep()

@@ -359,3 +359,34 @@ func TestPoolRandom(t *testing.T) {
 		}
 	}
 }
+
+// leaver is a member that is gone, and says so, in the middle of a pass.
+type leaver struct {
+	*machine
+	pool *Pool
+}
+
+func (l leaver) Still(f func(*Region)) bool {
+	l.close()
+	l.pool.Left()
+	return l.machine.Still(f)
+}
+
+// TestLeft: who is gone is forgotten at once, or after the pass that goes on.
+func TestLeft(t *testing.T) {
+	p := NewPool(true)
+	defer p.Close()
+	first, second := newMachine(t, 8), newMachine(t, 8)
+	p.Add(first)
+	first.close()
+	p.Left()
+	if n := len(p.members) + len(p.arrived); n != 0 {
+		t.Errorf("%d members are left", n)
+	}
+	second.put(1, 0) // to be given back
+	p.Add(leaver{second, p})
+	p.Merge()
+	if !second.gone || len(p.members) != 0 {
+		t.Errorf("gone %v, %d members are left", second.gone, len(p.members))
+	}
+}
