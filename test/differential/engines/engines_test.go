@@ -5,6 +5,8 @@ package engines
 import (
 	"fmt"
 	"math/rand/v2"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"doppel/internal/cpu/jit"
@@ -68,37 +70,50 @@ func trial(p *program, events []event, ms []*machine) error {
 	return follow(events, ms...)
 }
 
-// run compares n programs, a round of them on the same machines, so that code of
-// one program meets that of the ones before. It returns how many blocks and
-// regions each kind of translator has made.
+// run compares n programs, in rounds on the same machines, so that code of one
+// program meets that of the ones before. As many rounds go on at once as the host
+// has processors. It returns how many blocks and regions each kind of translator
+// has made.
 func run(t *testing.T, n int, length uint64, program func(seed uint64) *program) (blocks, regions map[string]uint64) {
 	need(t)
 	seed := repeat.Seed(t)
 	blocks, regions = map[string]uint64{}, map[string]uint64{}
+	var mu sync.Mutex // of both
+	var failed atomic.Bool
 	const round = 200
-	for first := 0; first < n; first += round {
-		// What a round has made goes with its subtest.
-		ok := t.Run(fmt.Sprintf("from %d", first), func(t *testing.T) {
-			all := sets(t)
-			for i := first; i < min(first+round, n); i++ {
-				seed := seed + uint64(i)
-				check(t, all[seed%uint64(len(all))], program(seed), seed, length)
-			}
-			for _, s := range all {
-				for _, m := range s.machines[1:] {
-					for _, e := range m.engines {
-						if v, ok := e.(*jit.VCPU); ok {
-							blocks[s.name] += v.Stats().Blocks
-							regions[s.name] += v.Stats().Regions
+	t.Run("rounds", func(t *testing.T) {
+		for first := 0; first < n; first += round {
+			// What a round has made goes with its subtest.
+			t.Run(fmt.Sprintf("from %d", first), func(t *testing.T) {
+				t.Parallel()
+				if failed.Load() {
+					return // one report is enough
+				}
+				defer func() {
+					if t.Failed() {
+						failed.Store(true)
+					}
+				}()
+				all := sets(t)
+				for i := first; i < min(first+round, n); i++ {
+					seed := seed + uint64(i)
+					check(t, all[seed%uint64(len(all))], program(seed), seed, length)
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				for _, s := range all {
+					for _, m := range s.machines[1:] {
+						for _, e := range m.engines {
+							if v, ok := e.(*jit.VCPU); ok {
+								blocks[s.name] += v.Stats().Blocks
+								regions[s.name] += v.Stats().Regions
+							}
 						}
 					}
 				}
-			}
-		})
-		if !ok {
-			break // one report is enough
+			})
 		}
-	}
+	})
 	return blocks, regions
 }
 
