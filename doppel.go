@@ -120,6 +120,7 @@ func (h *Host) build(cfg *Config) (built *Machine, err error) {
 		return nil, err
 	}
 	mc.CheckFiles = func() error { return checkAll(held) }
+	mc.Budget, mc.MakeRoom = h.memory.budget, h.memory.recount
 	mc.JIT = jit.Options{Dump: aids.dump, PerfMap: aids.perf}
 	disks, meters := &diskFailure{}, &meters{}
 	if mc.Virtio, err = h.devices(cfg, mc.Entropy, disks, meters); err != nil {

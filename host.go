@@ -89,6 +89,9 @@ func (h *Host) New(cfg Config) (*Machine, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := h.memory.fits(m); err != nil {
+		return nil, errors.Join(err, m.m.Close(), m.aids.close())
+	}
 	m.host, m.config = h, cfg
 	h.memory.join(m)
 	h.machines = append(h.machines, m)

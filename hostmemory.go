@@ -27,6 +27,7 @@ type hostMemory struct {
 	limit  uint64
 	strict bool
 	paused func(m *Machine, reason string)
+	budget *memory.Budget // nil: what machines take is not bounded, or is by their sizes
 	pool   *memory.Pool
 	always bool // look for pages also when there is plenty
 	lends  bool
@@ -80,7 +81,10 @@ func newHostMemory(cfg *HostConfig) (*hostMemory, error) {
 	default:
 		return nil, &ConfigError{Field: "MemorySharing", Value: cfg.MemorySharing, Reason: "must be auto, on or off"}
 	}
-	h.pool = memory.NewPool(h.lends)
+	if h.limit != 0 && !h.strict {
+		h.budget = memory.NewBudget(h.limit)
+	}
+	h.pool = memory.NewPool(h.lends, h.budget)
 	return h, nil
 }
 
@@ -104,6 +108,27 @@ func (h *hostMemory) claim(cfg *Config) error {
 	return nil
 }
 
+// fits refuses a machine for whose kernel there is no memory.
+func (h *hostMemory) fits(m *Machine) error {
+	if !m.m.Stands() {
+		return nil
+	}
+	h.recount()
+	if h.budget.Used() > h.limit {
+		return &ConfigError{Field: "MemoryLimit", Value: fmt.Sprint(h.limit), Reason: fmt.Sprintf(
+			"leaves no room for another machine's kernel: machines take %d of %d MiB; raise it, or close a machine", h.budget.Used()>>20, h.limit>>20)}
+	}
+	m.m.LetGo()
+	return nil
+}
+
+// recount makes exact what machines take.
+func (h *hostMemory) recount() {
+	for _, g := range h.list() {
+		g.Recount()
+	}
+}
+
 // list is the guests at this time; it waits for nobody.
 func (h *hostMemory) list() []*memoryGuest {
 	h.mu.Lock()
@@ -124,10 +149,14 @@ func (h *hostMemory) join(m *Machine) {
 	var ctx context.Context
 	ctx, h.stop = context.WithCancel(context.Background())
 	if !h.strict {
-		g := pressure.New(pressure.Config{
+		cfg := pressure.Config{
 			Limit: h.limit, Guests: h.pressed, Measure: platform.AskHostMemory,
 			Shared: func() uint64 { return h.pool.Stats().Copies }, Merge: h.mergeShort,
-		})
+		}
+		if h.budget != nil {
+			cfg.Budget = h.budget
+		}
+		g := pressure.New(cfg)
 		h.done.Go(func() { g.Run(ctx) })
 	}
 	if h.always {
@@ -211,9 +240,26 @@ type memoryGuest struct {
 func (g *memoryGuest) Size() uint64 { return g.m.m.MemorySize() }
 
 func (g *memoryGuest) Usage() uint64 {
+	if g.host.budget != nil {
+		return g.m.m.Account().Taken
+	}
 	u, _ := g.m.m.MemoryUsage()
 	return u.Private
 }
+
+func (g *memoryGuest) Recount() {
+	if g.m.m.Account().Loose {
+		g.m.m.CountMemory(restLimit)
+	}
+}
+
+func (g *memoryGuest) Stands() (wants uint64, stands bool) {
+	return g.m.m.Account().Wants, g.m.m.Stands()
+}
+
+func (g *memoryGuest) LetGo() { g.m.m.LetGo() }
+
+func (g *memoryGuest) SetCredit(n uint64) { g.m.m.SetCredit(n) }
 
 // Read, Still and Running make it a memory.Member.
 

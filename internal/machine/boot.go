@@ -137,7 +137,7 @@ func (m *Machine) loadFiles() error {
 	if err := m.mem.WriteAt(tree, fdtAt); err != nil {
 		return err
 	}
-	copy(m.mrom.Bytes(), board.ResetVector(p.start, fdtAt, p.next))
+	m.mrom.MarkDirtyRange(0, uint64(copy(m.mrom.Bytes(), board.ResetVector(p.start, fdtAt, p.next))))
 	for _, v := range m.vcpus {
 		startHart(v.hart, p, fdtAt)
 	}

@@ -31,6 +31,9 @@ const noContext = ^uint32(0)
 
 // build makes memory, harts and devices and joins them.
 func (m *Machine) build() (err error) {
+	if m.cfg.Budget != nil {
+		m.mem.Limit(m.cfg.Budget, m.kickAll)
+	}
 	if m.ram, err = m.mem.Add(memory.RAM, "ram", board.RAMBase, m.cfg.Memory); err != nil {
 		return err
 	}
@@ -149,7 +152,7 @@ func (m *Machine) buildFlash() error {
 		if err != nil {
 			return err
 		}
-		copy(region.Bytes(), m.cfg.Flash[i].Data)
+		region.MarkDirtyRange(0, uint64(copy(region.Bytes(), m.cfg.Flash[i].Data)))
 		cfg := flash.Config{Name: name, Region: region, ModeChanged: m.forgetTranslations, Backing: m.cfg.Flash[i].Backing}
 		if err := m.attach(flash.New(cfg), base, 0); err != nil {
 			return err

@@ -51,6 +51,11 @@ type Config struct {
 	Scheduler *sched.Scheduler
 	Share     sched.Share
 
+	// Budget is what the machine's memory comes out of; nil does not bound it.
+	// MakeRoom is called before a restore fails for it.
+	Budget   *memory.Budget
+	MakeRoom func()
+
 	Kernel   File // nil Data: none
 	Initrd   File
 	Append   string // the kernel's command line

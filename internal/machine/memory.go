@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"doppel/internal/device"
+	"doppel/internal/device/virtio"
 	"doppel/internal/memory"
 )
 
@@ -54,6 +55,45 @@ func (m *Machine) ResumeFrom() error {
 	return nil
 }
 
+// Account is what the machine's memory takes of its budget.
+func (m *Machine) Account() memory.Account { return m.mem.Account() }
+
+// Stands tells whether the machine stands still because it was refused memory.
+func (m *Machine) Stands() bool { return m.mem.Stands() }
+
+// SetCredit sets what the machine may take beyond the line of its budget.
+func (m *Machine) SetCredit(n uint64) { m.mem.SetCredit(n) }
+
+// LetGo lets a machine go on that stands: it tries again to get the memory.
+func (m *Machine) LetGo() {
+	m.mem.LetGo()
+	for _, v := range m.vcpus {
+		v.notify()
+	}
+	for _, d := range m.cfg.Virtio {
+		if d != nil && d.Type() != virtio.TypeBalloon { // which was refused nothing
+			for i := range d.QueueSizes() {
+				d.Notify(i)
+			}
+		}
+	}
+}
+
+// CountMemory makes what counts of RAM what the host has given, for which the
+// machine stands still for a moment. It returns false if that cannot be had
+// now: somebody changes the machine, or a device does not come to rest within
+// limit.
+func (m *Machine) CountMemory(limit time.Duration) (ok bool) {
+	if !m.mu.TryLock() {
+		return false
+	}
+	defer m.mu.Unlock()
+	return m.withMemory(limit, func(ram *memory.Region) {
+		ok = ram.Recount()
+		m.forgetTranslations() // a store by one of them would not be seen
+	}) && ok
+}
+
 // look is what can be seen of a machine without waiting for who changes it.
 type look struct {
 	status Status
@@ -86,6 +126,10 @@ func (m *Machine) Look() (s Status, reason string) {
 func (m *Machine) WithMemory(limit time.Duration, f func(ram *memory.Region)) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	return m.withMemory(limit, f)
+}
+
+func (m *Machine) withMemory(limit time.Duration, f func(ram *memory.Region)) bool {
 	switch m.status {
 	case Closed:
 		return false

@@ -89,7 +89,7 @@ func (m *Machine) restore(b *bufio.Reader) error {
 		return err
 	}
 	for _, r := range m.mem.Regions() {
-		if err := restoreRegion(b, r); err != nil {
+		if err := m.restoreRegion(b, r); err != nil {
 			return fmt.Errorf("memory %s: %w", r.Name, err)
 		}
 	}
@@ -138,7 +138,7 @@ func readU64(b *bufio.Reader) (uint64, error) {
 
 func truncated(err error) error { return fmt.Errorf("truncated: %w", err) }
 
-func restoreRegion(b *bufio.Reader, r *memory.Region) error {
+func (m *Machine) restoreRegion(b *bufio.Reader, r *memory.Region) error {
 	base, err := readU64(b)
 	if err != nil {
 		return err
@@ -161,8 +161,24 @@ func restoreRegion(b *bufio.Reader, r *memory.Region) error {
 		if n >= r.Size/memory.PageSize {
 			return fmt.Errorf("page %d is outside", n)
 		}
+		if !m.admit(r, n*memory.PageSize) {
+			return memory.ErrBudget
+		}
 		if _, err := io.ReadFull(b, r.Bytes()[n*memory.PageSize:][:memory.PageSize]); err != nil {
 			return truncated(err)
 		}
 	}
+}
+
+// admit makes sure of room for the page at off, if need be with the help of who
+// governs memory.
+func (m *Machine) admit(r *memory.Region, off uint64) bool {
+	if r.AdmitPage(off) {
+		return true
+	}
+	if m.cfg.MakeRoom != nil {
+		m.cfg.MakeRoom()
+	}
+	m.mem.LetGo()
+	return r.AdmitPage(off)
 }

@@ -61,6 +61,11 @@ func (m *Machine) run(v *vcpu) {
 		m.fail(err)
 	}
 	for m.atGate(v) {
+		if m.mem.Stands() {
+			m.mem.Ask()
+			m.sleep(v) // until LetGo, or the gate is raised
+			continue
+		}
 		if m.sbi != nil && !m.sbi.Enter(v.ID()) {
 			m.sleep(v)
 			continue

@@ -69,6 +69,9 @@ func (r *Region) discard(off, n uint64) error {
 			err = r.host.Discard(at, off-at)
 		case r.unborrow(at, off) != nil:
 			clear(r.host.Bytes[at:off]) // as good for the guest, if not for the host
+			for ; r.taken != nil && at < off; at += page {
+				r.took(at)
+			}
 		}
 		if err != nil {
 			return err

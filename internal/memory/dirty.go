@@ -43,6 +43,14 @@ func (r *Region) MarkDirtyRange(off, n uint64) {
 	}
 }
 
+// change is MarkDirtyRange for who gives the range back.
+func (r *Region) change(off, n uint64) {
+	for end := off + n; off < end; off += PageSize {
+		r.changed(off)
+		r.logDirty(off)
+	}
+}
+
 // StartDirtyLog clears the log and begins to record.
 func (r *Region) StartDirtyLog() {
 	for i := range r.dirty.bits {

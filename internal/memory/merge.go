@@ -156,8 +156,14 @@ func (p *Pool) lend(m *member, i uint32, from origin, n uint32) uint32 {
 	if s == nil {
 		return n
 	}
-	n = min(n, slabPages-s.next)
 	page := unit()
+	n = min(n, slabPages-s.next)
+	if b := p.budget; b != nil { // what it saves is seen later
+		if n = uint32(min(uint64(n), b.Room()/page)); n == 0 {
+			return 1
+		}
+		b.copies.Add(int64(uint64(n) * page)) // bytes counts them exactly
+	}
 	var good uint32
 	m.Read(func(r *Region) {
 		for ; good < n; good++ {
@@ -224,6 +230,7 @@ func (p *Pool) apply(m *member) (saved uint64) {
 				}
 				took = time.Since(begin)
 			}
+			r.loosen()
 		})
 		if !ok {
 			break

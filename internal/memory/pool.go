@@ -27,6 +27,7 @@ type Pool struct {
 	maxRuns int64
 	runs    atomic.Int64
 	used    atomic.Uint64 // bytes of copies, as of the last pass
+	budget  *Budget       // that copies come out of; nil for none
 
 	mu      sync.Mutex
 	seed    maphash.Seed
@@ -98,9 +99,11 @@ var errMappings = errors.New("too many mappings")
 
 // NewPool makes a pool without members. share tells whether pages of one
 // machine may be lent to another.
-func NewPool(share bool) *Pool {
+//
+// Copies come out of the budget, unless that is nil.
+func NewPool(share bool, budget *Budget) *Pool {
 	return &Pool{
-		share: share, maxRuns: int64(platform.MaxMappings() / 4), seed: maphash.MakeSeed(),
+		share: share, budget: budget, maxRuns: int64(platform.MaxMappings() / 4), seed: maphash.MakeSeed(),
 		index: map[uint64]uint32{}, loose: map[uint64]origin{},
 	}
 }
@@ -243,6 +246,9 @@ func (p *Pool) bytes() (n uint64) {
 		}
 	}
 	p.used.Store(n)
+	if p.budget != nil {
+		p.budget.copies.Store(int64(n))
+	}
 	return n
 }
 

@@ -123,7 +123,7 @@ func skipLargePages(t *testing.T) {
 func TestPool(t *testing.T) {
 	skipLargePages(t)
 	const size, n = 400, 100
-	p := NewPool(true)
+	p := NewPool(true, nil)
 	defer p.Close()
 	a, b := newMachine(t, size), newMachine(t, size)
 	for i := range n {
@@ -222,7 +222,7 @@ func TestPool(t *testing.T) {
 // Without sharing, only zero pages are given back.
 func TestPoolAlone(t *testing.T) {
 	skipLargePages(t)
-	p := NewPool(false)
+	p := NewPool(false, nil)
 	defer p.Close()
 	a, b := newMachine(t, 64), newMachine(t, 64)
 	for i := range 32 {
@@ -242,7 +242,7 @@ func TestPoolAlone(t *testing.T) {
 // pages are zeroed instead of given back.
 func TestPoolRefused(t *testing.T) {
 	skipLargePages(t)
-	p := NewPool(true)
+	p := NewPool(true, nil)
 	defer p.Close()
 	a, b := newMachine(t, 64), newMachine(t, 64)
 	for i := range 32 {
@@ -287,7 +287,7 @@ func TestPoolRandom(t *testing.T) {
 	const size, machines, steps = 256, 3, 3000
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
-	p := NewPool(true)
+	p := NewPool(true, nil)
 	defer p.Close()
 	var stop sync.WaitGroup
 	done := make(chan struct{})

@@ -63,6 +63,8 @@ type Region struct {
 	viewed dirtyLog // for Views
 	watch  watch
 	lent   borrowed
+	space  *Space
+	taken  []atomic.Uint64 // a bit for each of the host's pages that counts; nil without a Budget
 }
 
 // Host returns the host address of the region's first byte. It is valid until
@@ -92,6 +94,8 @@ func (r *Region) SetReadable(on bool) { r.hidden.Store(!on) }
 type Space struct {
 	regions []*Region // RAM first: it is looked up most
 	changes atomic.Uint64
+	account *account    // nil: nobody counts
+	stands  atomic.Bool // see Budget
 }
 
 // Add maps a new zero-filled region. Base and size must be multiples of
@@ -109,7 +113,13 @@ func (s *Space) Add(kind Kind, name string, base GPA, size uint64) (*Region, err
 	if err != nil {
 		return nil, err
 	}
-	r := &Region{Name: name, Base: base, Size: size, Kind: kind, host: host, base: unsafe.Pointer(&host.Bytes[0])}
+	r := &Region{Name: name, Base: base, Size: size, Kind: kind, host: host, base: unsafe.Pointer(&host.Bytes[0]), space: s}
+	if s.account != nil {
+		if err := host.SmallPages(); err != nil { // else one store takes more than one page
+			return nil, errors.Join(err, host.Close())
+		}
+		r.taken = make([]atomic.Uint64, size/unit()/64+1)
+	}
 	r.dirty.init(size)
 	r.watch.init(size, s)
 	if kind == RAM {
@@ -137,6 +147,7 @@ func (s *Space) Find(gpa GPA, n uint64) *Region {
 func (s *Space) Close() error {
 	var errs []error
 	for _, r := range s.regions {
+		r.forget()
 		errs = append(errs, r.host.Close())
 	}
 	s.regions = nil
@@ -146,8 +157,12 @@ func (s *Space) Close() error {
 // Zero clears the region and gives its pages back to the host. Nothing else
 // accesses it meanwhile.
 func (r *Region) Zero() error {
-	r.MarkDirtyRange(0, r.Size)
-	return r.discard(0, r.Size)
+	r.change(0, r.Size)
+	err := r.discard(0, r.Size)
+	if err == nil {
+		r.forget()
+	}
+	return err
 }
 
 // Discard gives the host's pages that lie wholly in the n bytes from gpa back;
@@ -165,7 +180,8 @@ func (s *Space) Discard(gpa GPA, n uint64) uint64 {
 	if start >= end || r.discard(start, end-start) != nil {
 		return 0
 	}
-	r.MarkDirtyRange(start, end-start)
+	r.change(start, end-start)
+	r.loosen()
 	return end - start
 }
 

@@ -32,7 +32,7 @@ func (v *View) Open(s *Space) error {
 		if err != nil {
 			return errors.Join(err, v.Close())
 		}
-		own := &Region{Name: r.Name, Base: r.Base, Size: r.Size, Kind: RAM, host: host, base: unsafe.Pointer(&host.Bytes[0])}
+		own := &Region{Name: r.Name, Base: r.Base, Size: r.Size, Kind: RAM, host: host, base: unsafe.Pointer(&host.Bytes[0]), space: &v.Space}
 		own.dirty.init(r.Size)
 		own.watch.init(r.Size, &v.Space)
 		own.dirty.on.Store(true)

@@ -55,6 +55,14 @@ func (r *Region) word(off uint64) *atomic.Uint64 { return &r.watch.words[off>>Pa
 
 // touch says that the page that holds off was stored to.
 func (r *Region) touch(off uint64) {
+	if r.taken != nil {
+		r.took(off)
+	}
+	r.changed(off)
+}
+
+// changed says that the page that holds off has other contents.
+func (r *Region) changed(off uint64) {
 	// The addition orders the store before whatever the watcher does next.
 	if PageWord(r.word(off).Add(uint64(wordVersion)))&wordWatched != 0 {
 		r.watch.changes.Add(1)
@@ -62,20 +70,24 @@ func (r *Region) touch(off uint64) {
 }
 
 // HoldPage says that from now on holder, a vCPU's number, may store to the page
-// that holds off. It also records the store in the dirty log.
-func (r *Region) HoldPage(off uint64, holder int) {
+// that holds off. It also records the store in the dirty log. It returns false,
+// and holder may not store, if there is no memory for it (see Budget).
+func (r *Region) HoldPage(off uint64, holder int) bool {
+	if r.taken != nil && !r.take(off) {
+		return false
+	}
 	r.logDirty(off)
 	bit := holderBit(holder)
 	for word := r.word(off); ; {
 		old := PageWord(word.Load())
 		if old&bit != 0 {
-			return
+			return true
 		}
 		if word.CompareAndSwap(uint64(old), uint64((old|bit)+wordVersion)) {
 			if old&wordWatched != 0 {
 				r.watch.changes.Add(1)
 			}
-			return
+			return true
 		}
 	}
 }

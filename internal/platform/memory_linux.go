@@ -9,6 +9,7 @@ import (
 // Memory is zero-filled memory outside the Go heap, between guards.
 type Memory struct {
 	Bytes []byte
+	small bool // see SmallPages
 }
 
 // NewMemory maps size bytes, a multiple of the host's page size. The host gives
@@ -23,6 +24,16 @@ func NewMemory(name string, size uint64) (*Memory, error) {
 		return nil, fmt.Errorf("map %d bytes for %s: %w", size, name, err)
 	}
 	return &Memory{Bytes: b}, nil
+}
+
+// SmallPages has the host give out no more than the page that is touched, also
+// if it likes to give large ones. A host that has no large ones need not obey.
+func (m *Memory) SmallPages() error {
+	m.small = true
+	if err := unix.Madvise(m.Bytes, unix.MADV_NOHUGEPAGE); err != nil && err != unix.EINVAL {
+		return fmt.Errorf("ask for small pages: %w", err)
+	}
+	return nil
 }
 
 // Discard gives whole pages back to the host; they read as zero afterwards.

@@ -73,6 +73,9 @@ func (m *Memory) Map(off, n uint64, s *Shared, at uint64) error {
 func (m *Memory) Renew(off, n uint64) error {
 	_, err := unix.MmapPtr(-1, 0, unsafe.Pointer(&m.Bytes[off : off+n][0]), uintptr(n),
 		unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON|unix.MAP_NORESERVE|unix.MAP_FIXED)
+	if err == nil && m.small {
+		_ = unix.Madvise(m.Bytes[off:off+n], unix.MADV_NOHUGEPAGE) // it worked for all of them, or there are none
+	}
 	return err
 }
 

@@ -38,7 +38,7 @@ func (v *VCPU) fetchPlace(pc, va uint64) (p place, whole, ok bool) {
 	if !ok {
 		// priv §3.1.16: tval is the part of the instruction that faults, epc its start.
 		v.h.PC = pc
-		v.h.Trap(cause, va)
+		v.trap(cause, va)
 		return place{}, false, false
 	}
 	p.gpa, p.host = m.GPA, unsafe.Add(r.Host(), uint64(m.GPA-r.Base))
@@ -51,6 +51,9 @@ func (v *VCPU) fetchPlace(pc, va uint64) (p place, whole, ok bool) {
 // translateFetch is Translate for a parcel that memory holds.
 func (v *VCPU) translateFetch(va uint64) (m hart.Mapping, r *memory.Region, cause riscv.Cause, ok bool) {
 	v.misses[hart.Fetch]++
+	if v.mem.Stands() {
+		return m, nil, noMemory, false
+	}
 	if m, cause, ok = v.h.Translate(va, 2, hart.Fetch); ok {
 		if r = v.mem.Find(m.GPA, 2); r != nil && r.Readable() {
 			return m, r, 0, true

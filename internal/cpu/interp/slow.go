@@ -55,7 +55,15 @@ func (v *VCPU) slow(b *block, in *inst) outcome {
 	return v.illegal(b, in)
 }
 
+// noMemory is no cause of a trap: the instruction is to be executed again when
+// the host has memory for what it stores (memory.Budget), and Run ends.
+const noMemory = riscv.InterruptBit - 1
+
 func (v *VCPU) trap(cause riscv.Cause, tval uint64) outcome {
+	if cause == noMemory {
+		v.Kick()
+		return slowTrap
+	}
 	v.h.Trap(cause, tval)
 	return slowTrap
 }

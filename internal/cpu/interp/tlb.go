@@ -369,6 +369,9 @@ type place struct {
 // hart is to trap with the cause.
 func (v *VCPU) find(va, size uint64, acc hart.Access) (p place, cause riscv.Cause, ok bool) {
 	v.misses[acc]++
+	if v.mem.Stands() { // before the walk, which may store
+		return place{}, noMemory, false
+	}
 	m, cause, ok := v.h.Translate(va, size, acc)
 	if !ok {
 		return place{}, cause, false
@@ -397,7 +400,9 @@ func (v *VCPU) find(va, size uint64, acc hart.Access) (p place, cause riscv.Caus
 		if !r.Writable() {
 			return p, 0, true
 		}
-		r.HoldPage(off, v.h.ID())
+		if !r.HoldPage(off, v.h.ID()) {
+			return place{}, noMemory, false
+		}
 		if whole && m.Write {
 			v.stores[page%tlbSize] = entry
 			v.moreStores.put(va, v.dataCtx, entry)

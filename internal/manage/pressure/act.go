@@ -4,7 +4,7 @@ import "time"
 
 // squeeze asks for what is missing, in proportion to what each guest takes.
 func (g *Governor) squeeze(guests []Guest, v *view, now time.Time) {
-	if now.Sub(g.adjusted) < latest/10 {
+	if now.Sub(g.adjusted) < latest/10 || g.cfg.Budget != nil && g.counted != now { // what came back would be asked for again
 		return
 	}
 	g.adjusted = now
@@ -99,10 +99,16 @@ func (g *Governor) resume(v *view, now time.Time) (trying bool) {
 			}
 			continue
 		}
-		free := v.room >= v.short
-		late := now.Sub(t.since) >= t.wait && v.room >= v.reserve*3/4
+		wants, _ := t.guest.Stands() // it tries again to get that first
+		free := v.room >= v.short && v.room-v.reserve >= wants
+		spare := min(v.room-min(v.room, v.tried()), v.part)
+		late := now.Sub(t.since) >= t.wait && v.room >= v.reserve*3/4 && spare >= wants
 		if !done && !trying && (free || late) && t.guest.Resume() == nil {
 			done, trying = true, !free
+			if g.cfg.Budget != nil {
+				g.grant(t.guest, spare)
+				t.guest.LetGo()
+			}
 			if free {
 				continue
 			}

@@ -7,6 +7,10 @@
 // takes more is paused, with a reason, until there is room again. So the host
 // never has to choose a process to kill.
 //
+// With a limit, a Governor that comes late is no harm: there is a budget
+// (memory.Budget), which refuses what is beyond. Who is refused stands still
+// until the Governor has looked, and has paused it or let it go on.
+//
 // It knows no machines but by the interface Guest, and asks the host by a
 // function. Threads: Run is one goroutine; it calls guests on it, and Merge on
 // another.
@@ -15,6 +19,7 @@ package pressure
 import (
 	"context"
 	"fmt"
+	"maps"
 	"runtime"
 	"sync/atomic"
 	"time"
@@ -37,18 +42,38 @@ type Guest interface {
 	Balloon() (live bool, actual uint64)
 	// Squeeze asks for a balloon of at least this size.
 	Squeeze(target uint64)
+
+	// What follows is called where there is a Limit.
+
+	// Recount makes Usage exact, if that can be had now.
+	Recount()
+	// Stands tells whether the guest stands still because the budget refused
+	// it so many bytes.
+	Stands() (wants uint64, stands bool)
+	// LetGo lets one go on that stands.
+	LetGo()
+	// SetCredit sets how much more it may take of the reserve.
+	SetCredit(n uint64)
 }
 
 // Config says what is to be kept.
 type Config struct {
 	// Limit bounds what all guests take together; 0 leaves it to the host.
 	Limit   uint64
+	Budget  Budget // nil without a Limit
 	Guests  func() []Guest
 	Measure func() (platform.HostMemory, error)
 	// Shared is what guests take together, beside what each takes for itself.
 	Shared func() uint64
 	// Merge looks for pages that need not be in memory, for some time at most.
 	Merge func() (saved uint64)
+}
+
+// Budget is a memory.Budget.
+type Budget interface {
+	Used() uint64
+	SetLine(line uint64) // from where on credits are asked for
+	Asked() <-chan struct{}
 }
 
 // Limits of what is left, see line.
@@ -76,13 +101,15 @@ type Governor struct {
 
 	known    bool   // what follows holds
 	others   uint64 // anonymous memory of the process that is no guest's
-	anon     uint64 // of the process, when it was counted
+	used     uint64 // by guests, when they were counted
 	counted  time.Time
 	usage    map[Guest]uint64 // when it was counted
 	growth   map[Guest]uint64 // before that
 	squeezed map[Guest]uint64 // targets
-	adjusted time.Time        // of balloons
-	paused   []*turn          // in the order of pausing
+	exact    map[Guest]time.Time
+	parts    map[Guest]part
+	adjusted time.Time // of balloons
+	paused   []*turn   // in the order of pausing
 	merged   time.Time
 	wait     time.Duration // between merges
 	merging  atomic.Bool
@@ -96,22 +123,34 @@ type turn struct {
 	wait  time.Duration // before it may try again
 }
 
+// part is what a guest may take of the reserve, from where it stood when it
+// last was not in need of it.
+type part struct{ from, size uint64 }
+
 // New makes a governor.
 func New(cfg Config) *Governor {
-	return &Governor{cfg: cfg, usage: map[Guest]uint64{}, growth: map[Guest]uint64{}, squeezed: map[Guest]uint64{}, wait: latest}
+	return &Governor{
+		cfg: cfg, usage: map[Guest]uint64{}, growth: map[Guest]uint64{}, squeezed: map[Guest]uint64{},
+		exact: map[Guest]time.Time{}, parts: map[Guest]part{}, wait: latest,
+	}
 }
 
 // Run governs until the context ends.
 func (g *Governor) Run(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	var asked <-chan struct{}
+	if g.cfg.Budget != nil {
+		asked = g.cfg.Budget.Asked()
+	}
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-timer.C:
-			timer.Reset(g.step(time.Now()))
+		case <-asked:
 		}
+		timer.Reset(g.step(time.Now()))
 	}
 }
 
@@ -123,19 +162,25 @@ type view struct {
 	stalled  bool
 
 	reserve uint64 // below, whoever takes more is paused
+	part    uint64 // of the reserve, for each guest
 	short   uint64 // below, memory is asked back
 	plenty  uint64 // above, it is given out again
 }
 
 func (g *Governor) view(h platform.HostMemory, guests int) view {
 	v := view{room: h.Available, capacity: h.Total, stalled: h.Stalled >= stallsAt}
-	v.used = h.Anonymous - min(h.Anonymous, g.others) + g.cfg.Shared()
+	if g.cfg.Budget != nil {
+		v.used = g.cfg.Budget.Used()
+	} else {
+		v.used = h.Anonymous - min(h.Anonymous, g.others) + g.cfg.Shared()
+	}
 	if limit := g.cfg.Limit; limit != 0 {
 		v.capacity = min(v.capacity, limit)
 		v.room = min(v.room, limit-min(limit, v.used))
 	}
 	v.reserve = min(max(v.capacity/16, minReserve), maxReserve)
 	v.reserve = min(v.reserve+perGuest*uint64(guests), v.capacity/4)
+	v.part = v.reserve / uint64(max(guests, 1))
 	v.short = v.reserve + v.capacity/8
 	v.plenty = v.reserve + v.capacity/4
 	return v
@@ -150,9 +195,10 @@ func (g *Governor) step(now time.Time) time.Duration {
 	guests := g.cfg.Guests()
 	g.forget(guests)
 	v := g.view(h, len(guests))
-	if v.room < v.short && (!g.known || now.Sub(g.counted) >= latest || v.room < v.reserve && h.Anonymous > g.anon+unseen) {
+	if g.due(&v, now) || anyStands(guests) {
 		g.count(guests, h.Anonymous, now)
 		v = g.view(h, len(guests))
+		g.used = v.used
 	}
 	floor := v.reserve
 	switch {
@@ -163,12 +209,27 @@ func (g *Governor) step(now time.Time) time.Duration {
 		g.relax(guests, now)
 	}
 	if trying := g.resume(&v, now); trying {
-		floor = v.reserve * 5 / 8
+		floor = v.tried()
 	}
 	if v.room < floor {
 		g.pause(guests, &v, now)
 	}
+	if g.cfg.Budget != nil {
+		g.share(guests, &v, now)
+	}
 	return min(max(time.Duration(float64(v.room-min(v.room, floor))/rate*float64(time.Second)), soonest), latest)
+}
+
+// due tells whether guests are to be counted.
+func (g *Governor) due(v *view, now time.Time) bool {
+	below, wait := v.short, latest
+	if g.cfg.Budget != nil { // which does not see what is given back
+		below = v.plenty + 1
+		if v.room < v.short {
+			wait = recountWait
+		}
+	}
+	return v.room < below && (!g.known || now.Sub(g.counted) >= wait || v.room < v.reserve && v.used > g.used+unseen)
 }
 
 var rate = float64(max(2, runtime.NumCPU()) * perCPU)
@@ -179,13 +240,12 @@ func (g *Governor) forget(guests []Guest) {
 	for _, o := range guests {
 		here[o] = true
 	}
+	gone := func(o Guest) bool { return !here[o] }
 	for _, m := range []map[Guest]uint64{g.usage, g.growth, g.squeezed} {
-		for o := range m {
-			if !here[o] {
-				delete(m, o)
-			}
-		}
+		forget(m, gone)
 	}
+	forget(g.exact, gone)
+	forget(g.parts, gone)
 	kept := g.paused[:0]
 	for _, t := range g.paused {
 		if here[t.guest] {
@@ -195,10 +255,15 @@ func (g *Governor) forget(guests []Guest) {
 	g.paused = kept
 }
 
+func forget[V any](m map[Guest]V, gone func(Guest) bool) {
+	maps.DeleteFunc(m, func(o Guest, _ V) bool { return gone(o) })
+}
+
 // count finds out exactly what each guest takes, which takes some time.
 func (g *Governor) count(guests []Guest, anon uint64, now time.Time) {
 	var sum uint64
 	for _, o := range guests {
+		g.recount(o, now)
 		u := o.Usage()
 		before, seen := g.usage[o]
 		if !seen {
@@ -208,8 +273,11 @@ func (g *Governor) count(guests []Guest, anon uint64, now time.Time) {
 		g.usage[o] = u
 		sum += u
 	}
-	g.others, g.anon, g.counted, g.known = anon-min(anon, sum), anon, now, true
+	g.others, g.counted, g.known = anon-min(anon, sum), now, true
 }
+
+// tried is what a guest leaves that tries to go on in the reserve.
+func (v *view) tried() uint64 { return v.reserve * 5 / 8 }
 
 func (v *view) reason(limit uint64) string {
 	if limit != 0 && limit-min(limit, v.used) <= v.room {

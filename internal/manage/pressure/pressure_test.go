@@ -18,6 +18,7 @@ type fake struct {
 	name    string
 	size    uint64
 	usage   uint64
+	counts  uint64 // in the budget: never less
 	grows   uint64 // bytes a second while it runs
 	driver  bool
 	balloon uint64
@@ -26,14 +27,43 @@ type fake struct {
 	state   string // "running", "pressed", "asked"
 	reason  string
 	pauses  int
+
+	w      *world
+	credit uint64
+	stands bool
 }
 
 func (f *fake) Size() uint64            { return f.size }
-func (f *fake) Usage() uint64           { return f.usage }
 func (f *fake) Running() bool           { return f.state == "running" }
 func (f *fake) Paused() bool            { return f.state == "pressed" }
 func (f *fake) Balloon() (bool, uint64) { return f.driver, f.balloon }
 func (f *fake) Squeeze(target uint64)   { f.target = target }
+
+func (f *fake) Recount()               { f.counts = f.usage }
+func (f *fake) Stands() (uint64, bool) { return 4096, f.stands }
+func (f *fake) LetGo()                 { f.stands = false }
+func (f *fake) SetCredit(n uint64)     { f.credit = n }
+
+func (f *fake) Usage() uint64 {
+	if f.w.limit != 0 {
+		return f.counts
+	}
+	return f.usage
+}
+
+// take is what a memory.Budget does: it gives all of n bytes, or what there is.
+func (f *fake) take(n uint64) {
+	if f.w.limit != 0 {
+		used := f.w.Used()
+		free := f.w.line - min(f.w.line, used)
+		give := min(n, free+min(f.credit, f.w.limit-min(f.w.limit, used+free)))
+		f.credit -= give - min(give, free)
+		f.stands = give < n
+		n = give
+		f.counts += n
+	}
+	f.usage += n
+}
 
 func (f *fake) Pause(reason string) error {
 	if f.state != "running" {
@@ -63,12 +93,33 @@ type world struct {
 	g      *Governor
 	now    time.Time
 	limit  uint64
-	worst  uint64 // the most that guests took
+	line   uint64
+	late   time.Duration // of the governor, at random
+	worst  uint64        // the most that guests took
+}
+
+func (w *world) SetLine(line uint64)    { w.line = line }
+func (w *world) Asked() <-chan struct{} { return nil }
+
+func (w *world) Used() (sum uint64) {
+	for _, f := range w.guests {
+		sum += f.counts
+	}
+	return sum + w.shared
+}
+
+// add adds a guest.
+func (w *world) add(f *fake) {
+	f.w, f.counts = w, f.usage
+	w.guests = append(w.guests, f)
 }
 
 func newWorld(t *testing.T, limit, total uint64, guests ...*fake) *world {
-	w := &world{t: t, guests: guests, heap: 50 * mib, total: total, limit: limit, now: time.Now()}
-	w.g = New(Config{
+	w := &world{t: t, heap: 50 * mib, total: total, limit: limit, line: limit, now: time.Now()}
+	for _, f := range guests {
+		w.add(f)
+	}
+	cfg := Config{
 		Limit: limit,
 		Guests: func() (all []Guest) {
 			for _, f := range w.guests {
@@ -81,7 +132,11 @@ func newWorld(t *testing.T, limit, total uint64, guests ...*fake) *world {
 			return platform.HostMemory{Total: w.total, Available: w.total - min(w.total, used+w.heap+w.taken), Anonymous: used + w.heap}, nil
 		},
 		Shared: func() uint64 { return w.shared },
-	})
+	}
+	if limit != 0 {
+		cfg.Budget = w
+	}
+	w.g = New(cfg)
 	return w
 }
 
@@ -100,6 +155,9 @@ func (w *world) run(d time.Duration, each func()) {
 		if dt < soonest || dt > latest {
 			w.t.Fatalf("next look in %v", dt)
 		}
+		if w.late > 0 {
+			dt += rand.N(w.late)
+		}
 		w.now = w.now.Add(dt)
 		for _, f := range w.guests {
 			f.live(dt.Seconds())
@@ -114,11 +172,11 @@ func (w *world) run(d time.Duration, each func()) {
 // live is what a guest does in some time: it grows, and its balloon takes what
 // is cache, at 500 MiB a second.
 func (f *fake) live(seconds float64) {
-	if f.state != "running" {
+	if f.state != "running" || f.stands {
 		return
 	}
 	grown := min(uint64(float64(f.grows)*seconds), f.size-min(f.size, f.usage+f.balloon))
-	f.usage += grown
+	f.take(grown)
 	step := uint64(500 * mib * seconds)
 	switch {
 	case !f.driver:
@@ -250,17 +308,20 @@ func TestRandom(t *testing.T) {
 	for range 50 {
 		seed := rand.Uint64()
 		r := rand.New(rand.NewPCG(seed, 0))
-		w := newWorld(t, 512*mib, 8<<30)
+		w, most := newWorld(t, 512*mib, 8<<30), 600 // all together what two processors do
 		for i := range 1 + r.IntN(6) {
 			f := guest(fmt.Sprint(i), uint64(r.IntN(30))*mib)
 			f.driver = r.IntN(2) == 0
-			w.guests = append(w.guests, f)
+			w.add(f)
+		}
+		if r.IntN(2) == 0 { // a host with other things to do: the limit holds nevertheless
+			w.late, most = time.Duration(1+r.IntN(3000))*time.Millisecond, 4000
 		}
 		w.run(30*time.Second, func() {
 			f := w.guests[r.IntN(len(w.guests))]
 			switch r.IntN(40) {
 			case 0:
-				f.grows = uint64(r.IntN(600)) * mib // all together what two processors do
+				f.grows = uint64(r.IntN(most)) * mib
 			case 1:
 				f.grows = 0
 			case 2:
@@ -276,9 +337,10 @@ func TestRandom(t *testing.T) {
 		for _, f := range w.guests {
 			f.grows, f.usage = 0, min(f.usage, 30*mib)
 		}
+		w.late = 0
 		w.run(time.Minute, nil)
 		for _, f := range w.guests {
-			if f.state != "running" || f.target != 0 {
+			if f.state != "running" || f.stands || f.target != 0 {
 				t.Errorf("seed %d: in the end %+v", seed, f)
 			}
 		}

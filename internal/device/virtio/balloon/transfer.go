@@ -28,7 +28,7 @@ func (d *Device) step(*virtio.Turn) (more bool) {
 		if q == nil || serve == nil {
 			continue
 		}
-		if c := q.Pop(); c != nil {
+		if c := q.PopIdle(); c != nil {
 			serve(s, q, c)
 			more = true
 		}
@@ -115,7 +115,7 @@ func (d *Device) statistics(q *queue.Queue) (more bool) {
 	if !fresh && !d.wanted.Load() {
 		return false
 	}
-	c := q.Pop()
+	c := q.PopIdle()
 	if c == nil {
 		return false
 	}

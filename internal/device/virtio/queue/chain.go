@@ -2,6 +2,7 @@ package queue
 
 import (
 	"errors"
+	"iter"
 
 	"doppel/internal/memory"
 )
@@ -30,6 +31,17 @@ type Chain struct {
 
 // ErrClosed says that the queue was reset while a chain was out.
 var ErrClosed = errors.New("virtqueue is closed")
+
+// ranges is where the device may store.
+func (c *Chain) ranges() iter.Seq2[memory.GPA, uint64] {
+	return func(yield func(memory.GPA, uint64) bool) {
+		for _, s := range c.Writable {
+			if !yield(s.GPA, uint64(len(s.Bytes))) {
+				return
+			}
+		}
+	}
+}
 
 // Gather gives fn the pieces, in order, of the n bytes from offset off of the
 // device-readable part; they are fewer bytes at the part's end. fn must be

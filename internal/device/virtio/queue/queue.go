@@ -146,8 +146,15 @@ func (q *Queue) Available() bool {
 }
 
 // Pop takes the next chain that the driver made available, nil if there is
-// none (the driver then notifies of the next one) or the queue is stopped.
-func (q *Queue) Pop() *Chain {
+// none (the driver then notifies of the next one) or the queue is stopped. Nor
+// is there one as long as the host has no memory for its device-writable part
+// (memory.Budget); the machine notifies when it has.
+func (q *Queue) Pop() *Chain { return q.pop(true) }
+
+// PopIdle is Pop for who stores nothing to the chain.
+func (q *Queue) PopIdle() *Chain { return q.pop(false) }
+
+func (q *Queue) pop(stores bool) *Chain {
 	if !q.enter() {
 		return nil
 	}
@@ -161,6 +168,10 @@ func (q *Queue) Pop() *Chain {
 	}
 	if f != FaultNone {
 		q.fail(f)
+		return nil
+	}
+	if stores && len(c.Writable) != 0 && q.mem.Limited() && !q.mem.Admit(c.ranges()) {
+		q.ring.rewind(c)
 		return nil
 	}
 	return c
