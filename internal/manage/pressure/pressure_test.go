@@ -346,3 +346,30 @@ func TestRandom(t *testing.T) {
 		}
 	}
 }
+
+// A guest that grows leaves its neighbours what is theirs of the reserve,
+// however late the governor comes: they are not paused for what little they
+// take.
+func TestParts(t *testing.T) {
+	for _, late := range []time.Duration{0, time.Second, 10 * time.Second} {
+		a, b, hog := guest("a", 150*mib), guest("b", 150*mib), guest("hog", 50*mib)
+		w := newWorld(t, 512*mib, 8<<30, a, b, hog)
+		w.run(time.Second, nil)
+		w.late = late
+		hog.grows = 4 << 30
+		w.run(30*time.Second, nil)
+		if hog.state != "pressed" && !hog.stands {
+			t.Fatalf("%v late: %+v", late, hog)
+		}
+		for range 5 { // all of it less than a part, at any speed
+			a.grows, b.grows = 1<<20, 1<<20
+			w.run(time.Second, nil)
+			a.grows, b.grows = 0, 0
+			w.run(time.Minute, nil)
+			a.usage, b.usage = a.usage-a.usage%(50*mib), b.usage-b.usage%(50*mib)
+		}
+		if a.pauses+b.pauses != 0 || a.stands || b.stands || w.worst > 512*mib || hog.pauses > 40 {
+			t.Errorf("%v late: paused %d, %d and %d times, worst %d MiB", late, a.pauses, b.pauses, hog.pauses, w.worst/mib)
+		}
+	}
+}
