@@ -30,6 +30,12 @@ type HostConfig struct {
 	// memory is short, with the reason, and that goes on, with "". It is called
 	// on a goroutine of the host's, and must not take long.
 	MemoryPaused func(m *Machine, reason string)
+
+	// CaptureMissed, if not nil, hears of each capture that frames are missing
+	// in, with the reason and once for each: the file is as large as it may be
+	// (1 GiB), cannot be written, or is slower than the network. It is called on
+	// a goroutine of the host's, and must not take long.
+	CaptureMissed func(file, reason string)
 }
 
 // Host is a set of machines that live in this process and share what the
@@ -45,12 +51,20 @@ type Host struct {
 	machines []*Machine
 	count    int // of machines that were made, for names
 	closed   bool
+
+	captures captures
 }
 
 // ErrHostClosed says that a host takes no more machines.
 var ErrHostClosed = errors.New("the host is closed")
 
 // NewHost makes a host without machines.
+//
+// What is a host's own is its networks, its memory limit and sharing, and the
+// names of its machines. The processors are the process's: the machines of all
+// Hosts of a process stand before one scheduler, and CPUWeight parts processors
+// among all of them. So are files and ports: a disk that a machine of one Host
+// writes to is refused to one of another.
 func NewHost(cfg HostConfig) (*Host, error) {
 	h := &Host{config: cfg, networks: map[string]*network{}}
 	var err error
@@ -61,7 +75,7 @@ func NewHost(cfg HostConfig) (*Host, error) {
 		if h.networks[c.Name] != nil {
 			return nil, errors.Join(&ConfigError{Field: "Network", Value: c.Name, Reason: "another network has this name; names are unique"}, h.Close())
 		}
-		n, err := openNetwork(c)
+		n, err := h.openNetwork(c)
 		if err != nil {
 			return nil, errors.Join(err, h.Close())
 		}

@@ -76,13 +76,13 @@ func (c *Network) validate() *ConfigError {
 var networkName = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 
 // openNetwork starts a switch and its uplink.
-func openNetwork(c Network) (_ *network, err error) {
+func (h *Host) openNetwork(c Network) (_ *network, err error) {
 	if err := c.validate(); err != nil {
 		return nil, err
 	}
 	sc := vswitch.Config{Name: c.Name}
 	if c.Capture != "" {
-		if sc.Capture, err = vswitch.CreateCapture(c.Capture, 0); err != nil {
+		if sc.Capture, err = h.capture(c.Capture); err != nil {
 			return nil, &ConfigError{Field: "Capture", Value: c.Capture, Reason: err.Error()}
 		}
 	}
@@ -120,7 +120,7 @@ func (h *Host) network(cfg *Config, i int, n NIC, publish []Publish, meters *met
 	var b backend.Network
 	var err error
 	if n.Switch == "" {
-		b, err = userNetwork(cfg.Name, n, publish)
+		b, err = h.userNetwork(cfg.Name, n, publish)
 	} else {
 		b, err = h.plug(cfg.Name, i, n, publish)
 	}
@@ -132,7 +132,7 @@ func (h *Host) network(cfg *Config, i int, n NIC, publish []Publish, meters *met
 
 // userNetwork makes a network of one card. A rate and a capture are a
 // switch's business, which is then between the card and the network.
-func userNetwork(machine string, n NIC, publish []Publish) (backend.Network, error) {
+func (h *Host) userNetwork(machine string, n NIC, publish []Publish) (backend.Network, error) {
 	var c netuser.Config
 	for _, p := range publish {
 		c.Publish = append(c.Publish, p.backend(netip.Addr{}))
@@ -145,7 +145,7 @@ func userNetwork(machine string, n NIC, publish []Publish) (backend.Network, err
 	if err := sw.Uplink(user, vswitch.PortConfig{Name: "uplink"}); err != nil {
 		return nil, err
 	}
-	port, err := openPort(sw, vswitch.PortConfig{Name: machine, Rate: n.Rate}, n)
+	port, err := h.openPort(sw, vswitch.PortConfig{Name: machine, Rate: n.Rate}, n)
 	if err != nil {
 		return nil, errors.Join(err, sw.Close())
 	}
@@ -153,9 +153,9 @@ func userNetwork(machine string, n NIC, publish []Publish) (backend.Network, err
 }
 
 // openPort adds a port, with its capture.
-func openPort(sw *vswitch.Switch, c vswitch.PortConfig, n NIC) (_ *vswitch.Port, err error) {
+func (h *Host) openPort(sw *vswitch.Switch, c vswitch.PortConfig, n NIC) (_ *vswitch.Port, err error) {
 	if n.Capture != "" {
-		if c.Capture, err = vswitch.CreateCapture(n.Capture, 0); err != nil {
+		if c.Capture, err = h.capture(n.Capture); err != nil {
 			return nil, &ConfigError{Field: "Net", Value: n.String(), Reason: err.Error()}
 		}
 	}
@@ -182,7 +182,7 @@ func (h *Host) plug(machine string, i int, n NIC, publish []Publish) (_ backend.
 	for _, m := range n.Static {
 		c.Static = append(c.Static, vswitch.MAC(m))
 	}
-	port, err := openPort(to.sw, c, n)
+	port, err := h.openPort(to.sw, c, n)
 	if err != nil {
 		return nil, err
 	}

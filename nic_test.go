@@ -176,3 +176,41 @@ func TestHostnames(t *testing.T) {
 		}
 	}
 }
+
+// Captures are those that are open.
+func TestCaptures(t *testing.T) {
+	dir := t.TempDir()
+	lan, card := filepath.Join(dir, "lan"), filepath.Join(dir, "card")
+	h, err := doppel.NewHost(doppel.HostConfig{Networks: []doppel.Network{{Name: "lan0", Uplink: "none", Capture: lan}},
+		CaptureMissed: func(file, reason string) { t.Errorf("%s: %s", file, reason) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close()
+	n, err := doppel.ParseNIC("switch=lan0,capture=" + card)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := h.New(doppel.Config{NICs: []doppel.NIC{n}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := func() (all []string) {
+		for _, c := range h.Captures() {
+			if c.Missed != 0 || c.Limit != 1<<30 {
+				t.Errorf("%+v", c)
+			}
+			all = append(all, c.File)
+		}
+		return all
+	}
+	if got := strings.Join(files(), " "); got != lan+" "+card {
+		t.Errorf("captures %q", got)
+	}
+	if err := m.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(files(), " "); got != lan {
+		t.Errorf("with the machine closed, captures %q", got)
+	}
+}

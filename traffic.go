@@ -1,9 +1,55 @@
 package doppel
 
 import (
+	"slices"
+	"sync"
+
 	"doppel/internal/backend"
 	"doppel/internal/backend/traffic"
+	"doppel/internal/backend/vswitch"
 )
+
+// CaptureStats tells how the capture of a network or of a card does.
+type CaptureStats = vswitch.CaptureStats
+
+// captures are those of a host that are open.
+type captures struct {
+	mu  sync.Mutex
+	all []*vswitch.Capture
+}
+
+// capture makes a capture that Captures tells of.
+func (h *Host) capture(path string) (*vswitch.Capture, error) {
+	var missed func(vswitch.Miss)
+	if tell := h.config.CaptureMissed; tell != nil {
+		missed = func(why vswitch.Miss) { tell(path, why.String()) }
+	}
+	c, err := vswitch.CreateCapture(path, 0, missed)
+	if err != nil {
+		return nil, err
+	}
+	h.captures.mu.Lock()
+	defer h.captures.mu.Unlock()
+	h.captures.all = slices.DeleteFunc(h.captures.all, func(o *vswitch.Capture) bool {
+		_, open := o.Stats()
+		return !open
+	})
+	h.captures.all = append(h.captures.all, c)
+	return c, nil
+}
+
+// Captures tells how the captures do that are open, in the order in which they
+// were made.
+func (h *Host) Captures() (all []CaptureStats) {
+	h.captures.mu.Lock()
+	defer h.captures.mu.Unlock()
+	for _, c := range h.captures.all {
+		if s, open := c.Stats(); open {
+			all = append(all, s)
+		}
+	}
+	return all
+}
 
 // DiskTraffic is what a guest has read from and written to one of its disks.
 type DiskTraffic struct {

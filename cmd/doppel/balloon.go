@@ -122,7 +122,7 @@ func printMemory(sb *strings.Builder, m *control.Memory) {
 }
 
 // hostConfig is what the machines share of the host. It tells on the terminal
-// why a machine stands still, or goes on.
+// why a machine stands still, or goes on, and that a capture is not whole.
 func (f *runFlags) hostConfig(stderr io.Writer) (doppel.HostConfig, error) {
 	cfg := doppel.HostConfig{
 		MemoryPolicy: f.memoryPolicy, MemorySharing: f.memorySharing,
@@ -131,6 +131,9 @@ func (f *runFlags) hostConfig(stderr io.Writer) (doppel.HostConfig, error) {
 				reason = "there is memory again"
 			}
 			fmt.Fprintf(stderr, "\r\ndoppel: %s is %s: %s\r\n", m.Name(), m.Status(), reason)
+		},
+		CaptureMissed: func(file, reason string) {
+			fmt.Fprintf(stderr, "\r\ndoppel: capture %s: %s\r\n", file, reason)
 		},
 	}
 	if f.memoryLimit != "" {

@@ -125,6 +125,9 @@ func printStats(w io.Writer, s *control.Stats) error {
 	for i, n := range s.Networks {
 		fmt.Fprintf(&sb, "  network card %d: received %d bytes in %d frames, sent %d in %d\n", i, n.ReceivedBytes, n.Received, n.SentBytes, n.Sent)
 	}
+	for _, c := range s.Captures {
+		fmt.Fprintf(&sb, "  capture %s: %d bytes of at most %d, %d frames missing\n", plain(c.File), c.Bytes, c.Limit, c.Missed)
+	}
 	row := func(name string, value func(control.CPU) uint64) {
 		fmt.Fprintf(&sb, "  %-24s", plain(name))
 		for _, c := range s.CPUs {
@@ -184,6 +187,9 @@ func figures(m *doppel.Machine, name, engine string) control.Stats {
 	}
 	s.Memory = control.Memory(m.Memory())
 	s.Host = control.Host(m.Host().Memory())
+	for _, c := range m.Host().Captures() {
+		s.Captures = append(s.Captures, control.Capture(c))
+	}
 	s.Weight, s.Cap = m.CPUShare()
 	for _, d := range m.Disks() {
 		s.Disks = append(s.Disks, control.Disk(d))

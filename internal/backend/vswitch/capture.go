@@ -42,26 +42,61 @@ func (d direction) String() string {
 // Capture writes frames to a file in the pcapng format (IETF draft
 // draft-ietf-opsawg-pcapng), which Wireshark and tcpdump read. What it has
 // taken is in the file soon, and for good after Close. It never holds up who
-// sends: a frame that finds the queue full or the file at its limit is not
-// captured, and counted.
+// sends: a frame that finds the queue full is not captured, and counted, as are
+// all from the first one on for which the file would pass its limit.
 type Capture struct {
-	file  *os.File
-	limit int64
+	file   *os.File
+	limit  int64
+	missed func(why Miss) // nil: nobody hears of it
 
 	mu      sync.Mutex
 	changed *sync.Cond
 	queue   bytes.Buffer // blocks that wait
 	ports   map[string]uint32
 	size    int64 // of the file with what waits
-	missed  uint64
+	misses  uint64
+	news    []Miss // to be told, each once
+	met     [misses]bool
 	err     error
 	closed  bool
 	done    sync.WaitGroup
 }
 
+// Miss is why frames are not captured.
+type Miss uint8
+
+const (
+	MissBurst  Miss = iota // they came faster than the file took them
+	MissLimit              // the file is as large as it may be
+	MissFailed             // it cannot be written
+	misses
+)
+
+func (m Miss) String() string {
+	switch m {
+	case MissBurst:
+		return "frames came faster than the file took them: some are missing"
+	case MissLimit:
+		return "the file is as large as it may be: it ends here"
+	case MissFailed:
+		return "the file cannot be written: it ends here"
+	}
+	return fmt.Sprintf("Miss(%d)", uint8(m))
+}
+
+// CaptureStats tells how a capture does.
+type CaptureStats struct {
+	File   string
+	Bytes  uint64
+	Limit  uint64
+	Missed uint64 // frames that are not in it
+}
+
 // CreateCapture makes a capture. A file of that name is replaced if it is
-// empty or a capture; any other is left alone. limit 0 is the default.
-func CreateCapture(path string, limit int64) (*Capture, error) {
+// empty or a capture; any other is left alone. limit 0 is the default. missed,
+// if not nil, hears once of each reason why frames are not captured, on the
+// capture's goroutine.
+func CreateCapture(path string, limit int64, missed func(why Miss)) (*Capture, error) {
 	fail := func(format string, args ...any) (*Capture, error) {
 		return nil, fmt.Errorf("capture %s: "+format, append([]any{path}, args...)...)
 	}
@@ -88,7 +123,7 @@ func CreateCapture(path string, limit int64) (*Capture, error) {
 	if limit == 0 {
 		limit = DefaultCaptureLimit
 	}
-	c := &Capture{file: f, limit: limit, ports: map[string]uint32{}}
+	c := &Capture{file: f, limit: limit, missed: missed, ports: map[string]uint32{}}
 	c.changed = sync.NewCond(&c.mu)
 	c.block(blockSection, sectionHeader())
 	c.done.Go(c.write)
@@ -147,9 +182,15 @@ func pad(b []byte) []byte {
 // nobody else is there yet.
 func (c *Capture) block(kind uint32, body []byte) bool {
 	total := 12 + len(body)
-	if c.closed || c.err != nil || c.size+int64(total) > c.limit || c.queue.Len()+total > captureQueue {
-		c.missed++
+	switch {
+	case c.closed:
 		return false
+	case c.err != nil:
+		return c.miss(MissFailed)
+	case c.met[MissLimit] || c.size+int64(total) > c.limit:
+		return c.miss(MissLimit)
+	case c.queue.Len()+total > captureQueue:
+		return c.miss(MissBurst)
 	}
 	b := make([]byte, 0, total)
 	b = binary.LittleEndian.AppendUint32(b, kind)
@@ -159,6 +200,17 @@ func (c *Capture) block(kind uint32, body []byte) bool {
 	c.size += int64(total)
 	c.changed.Signal()
 	return true
+}
+
+// miss counts a frame that is not captured; the lock is held.
+func (c *Capture) miss(why Miss) bool {
+	c.misses++
+	if !c.met[why] {
+		c.met[why] = true
+		c.news = append(c.news, why)
+		c.changed.Signal()
+	}
+	return false
 }
 
 // add captures a frame at a port.
@@ -193,11 +245,15 @@ func (c *Capture) write() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for {
-		for c.queue.Len() == 0 && !c.closed {
+		for c.queue.Len() == 0 && len(c.news) == 0 && !c.closed {
 			c.changed.Wait()
 		}
+		c.tell()
 		if c.queue.Len() == 0 {
-			return
+			if c.closed {
+				return
+			}
+			continue
 		}
 		b := bytes.Clone(c.queue.Bytes())
 		c.queue.Reset()
@@ -210,11 +266,25 @@ func (c *Capture) write() {
 	}
 }
 
-// Missed counts the frames that were not captured.
-func (c *Capture) Missed() uint64 {
+// tell tells why frames are missing; the lock is held, but not meanwhile.
+func (c *Capture) tell() {
+	news := c.news
+	c.news = nil
+	if c.missed == nil {
+		return
+	}
+	c.mu.Unlock()
+	for _, why := range news {
+		c.missed(why)
+	}
+	c.mu.Lock()
+}
+
+// Stats tells how the capture does; open is false when it is closed.
+func (c *Capture) Stats() (s CaptureStats, open bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.missed
+	return CaptureStats{c.file.Name(), uint64(c.size), uint64(c.limit), c.misses}, !c.closed
 }
 
 // Close writes what waits, and returns when it is stable. It tells if

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -15,13 +16,13 @@ import (
 // checksum.
 func TestCapture(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "lan0.pcapng")
-	c, err := CreateCapture(path, 0)
+	c, err := CreateCapture(path, 0, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := New(Config{Capture: c})
 	mirror := filepath.Join(t.TempDir(), "port.pcapng")
-	c2, err := CreateCapture(mirror, 0)
+	c2, err := CreateCapture(mirror, 0, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +64,8 @@ func TestCapture(t *testing.T) {
 // A capture ends at its limit, and what is in it is whole.
 func TestCaptureLimit(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "x")
-	c, err := CreateCapture(path, 10000)
+	told := make(chan Miss, 10)
+	c, err := CreateCapture(path, 10000, func(why Miss) { told <- why })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,9 +75,18 @@ func TestCaptureLimit(t *testing.T) {
 		send(p[0], ether(broadcast, mac(1), 0, "x"))
 	}
 	s.Close()
+	stats, open := c.Stats()
 	b, err := os.ReadFile(path)
-	if err != nil || len(b) > 10000 || len(b) < 9000 || c.Missed() == 0 {
-		t.Fatalf("%d bytes, %d missed, %v", len(b), c.Missed(), err)
+	if err != nil || len(b) > 10000 || len(b) < 9000 || stats != (CaptureStats{path, uint64(len(b)), 10000, stats.Missed}) || stats.Missed == 0 || open {
+		t.Fatalf("%d bytes, %+v, %v", len(b), stats, err)
+	}
+	close(told)
+	var why []Miss
+	for m := range told {
+		why = append(why, m)
+	}
+	if !slices.Equal(why, []Miss{MissLimit}) {
+		t.Errorf("told %v", why)
 	}
 	for len(b) > 0 { // blocks, each with its length at both ends
 		n := binary.LittleEndian.Uint32(b[4:])
@@ -94,7 +105,7 @@ func TestCaptureFiles(t *testing.T) {
 	for path, want := range map[string]string{
 		disk: "not a capture", dir: "regular", filepath.Join(dir, "no", "x"): "no such file", "/dev/null": "regular",
 	} {
-		if _, err := CreateCapture(path, 0); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), path) {
+		if _, err := CreateCapture(path, 0, nil); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), path) {
 			t.Errorf("%s: %v, want %q", path, err, want)
 		}
 	}
@@ -103,7 +114,7 @@ func TestCaptureFiles(t *testing.T) {
 	}
 	again := filepath.Join(dir, "again")
 	for range 2 {
-		c, err := CreateCapture(again, 0)
+		c, err := CreateCapture(again, 0, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

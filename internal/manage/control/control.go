@@ -43,6 +43,7 @@ type Stats struct {
 	Cap      string    `json:"cpu_cap"` // of processor time; empty: none
 	Disks    []Disk    `json:"disks"`
 	Networks []Network `json:"networks"`
+	Captures []Capture `json:"captures,omitempty"` // of all machines of the process
 
 	// WakeUps are how long processors took to run for a timer that was due.
 	WakeUps []Bucket `json:"wake_ups"`
@@ -93,6 +94,14 @@ type Host struct {
 	Zero     uint64 `json:"zero"`
 	Balloons uint64 `json:"balloons"`
 	Saved    uint64 `json:"saved"` // size less what is in memory or on swap
+}
+
+// Capture is a file that frames are copied to.
+type Capture struct {
+	File   string `json:"file"`
+	Bytes  uint64 `json:"bytes"`
+	Limit  uint64 `json:"limit"`
+	Missed uint64 `json:"missed"` // frames that are not in it
 }
 
 // Machine is what a server answers with. Its functions are called on the
