@@ -104,7 +104,7 @@ func (h *Host) New(cfg Config) (*Machine, error) {
 		return nil, err
 	}
 	if err := h.memory.fits(m); err != nil {
-		return nil, errors.Join(err, m.m.Close(), m.aids.close())
+		return nil, errors.Join(err, m.m.Close(), m.aids.close(), releaseAll(m.held))
 	}
 	m.host, m.config = h, cfg
 	h.memory.join(m)
