@@ -374,7 +374,7 @@ func (l leaver) Still(f func(*Region)) bool {
 
 // TestLeft: who is gone is forgotten at once, or after the pass that goes on.
 func TestLeft(t *testing.T) {
-	p := NewPool(true)
+	p := NewPool(true, nil)
 	defer p.Close()
 	first, second := newMachine(t, 8), newMachine(t, 8)
 	p.Add(first)
