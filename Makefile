@@ -38,7 +38,7 @@ check: build
 
 # The race detector, which needs cgo, on what works beside guests' own memory.
 race: deps-test
-	CGO_ENABLED=1 $(GO) test -race -short $(RACE)
+	CGO_ENABLED=1 $(GO) test -race -short -timeout 40m $(RACE)
 
 fmt:
 	gofmt -w .

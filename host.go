@@ -13,7 +13,9 @@ type HostConfig struct {
 	Networks []Network
 
 	// MemoryLimit bounds what the memory of all machines takes of the host's,
-	// in bytes; 0 leaves it to what the host has.
+	// in bytes; 0 leaves it to what the host has. It holds however busy the
+	// host is: a machine stands still rather than store to a page beyond it.
+	// New and Restore fail if there is no room for a kernel or a saved state.
 	MemoryLimit uint64
 	// MemoryPolicy is "overcommit" (or empty): machines may have more memory,
 	// in sum, than the limit; when it runs out, they are asked to give some

@@ -23,8 +23,8 @@ import (
 // gets nothing more until LetGo.
 //
 // These go beyond the limit, and make the Space stand: what StoreU32, WriteAt
-// and their like store (rings, page table entries, what the VMM tells a guest,
-// and what it loads before the guest runs), for they cannot be put off.
+// and their like store (rings, page table entries, flash, what the VMM tells a
+// guest, and what it loads before the guest runs), for they cannot be put off.
 //
 // Any goroutine may call anything; there are no locks.
 type Budget struct {
