@@ -1,6 +1,11 @@
 package density
 
 import (
+	"crypto/md5"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -86,6 +91,34 @@ func TestMemoryRunsOut(t *testing.T) {
 	defer mu.Unlock()
 	if n := len(heard["hog"]); n < 2 || heard["hog"][n-1] != "" || len(heard["a"])+len(heard["b"]) != 0 {
 		t.Errorf("heard %q", heard)
+	}
+}
+
+// A disk's requests come out of the limit too: what they would read to memory
+// that is not there waits, and is read when it is.
+func TestDiskRunsOut(t *testing.T) {
+	const limit = 400 * mib
+	data := make([]byte, 160*mib)
+	rand.NewChaCha8([32]byte{}).Read(data)
+	disk := filepath.Join(t.TempDir(), "disk")
+	if err := os.WriteFile(disk, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	h := newHost(t, doppel.HostConfig{MemoryLimit: limit, MemorySharing: "off"})
+	a := boot(t, h, doppel.Config{Name: "a", Memory: 512 * mib, Balloon: "off"})
+	a.sh("dd if=/dev/urandom of=/tmp/y bs=1M count=150 2>/dev/null")
+	hog := boot(t, h, doppel.Config{Name: "hog", Memory: 512 * mib, Balloon: "off", Disks: []doppel.Disk{{Path: disk, ReadOnly: true}}})
+	hog.send("md5sum < /dev/vda; echo read-$((4+4))-all")
+	hog.until("pause of the hog", func() bool {
+		within(t, h, limit)
+		return hog.PauseReason() != ""
+	})
+	a.sh("true")
+	a.Close()
+	hog.expect("read-8-all")
+	within(t, h, limit)
+	if sum := fmt.Sprintf("%x", md5.Sum(data)); !strings.Contains(hog.out.String(), sum) {
+		t.Errorf("the guest has not read what sums to %s", sum)
 	}
 }
 
