@@ -20,7 +20,11 @@ var processors = sync.OnceValue(func() *sched.Scheduler {
 			cpus = append(cpus, n)
 		}
 	}
-	return sched.New(cpus, sched.HostTime())
+	s := sched.New(cpus, sched.HostTime())
+	if host.MeasuresThreads() {
+		s.MeasureProcess(host.ProcessExecuted)
+	}
+	return s
 })
 
 // Processors are the numbers of the processors that machines run on.

@@ -91,3 +91,13 @@ var MeasuresThreads = sync.OnceValue(func() bool {
 	}
 	return false
 })
+
+// ProcessExecuted is how long all threads of the process have executed, in
+// nanoseconds.
+func ProcessExecuted() int64 {
+	var ts unix.Timespec
+	if unix.ClockGettime(unix.CLOCK_PROCESS_CPUTIME_ID, &ts) != nil {
+		return 0
+	}
+	return ts.Nano()
+}

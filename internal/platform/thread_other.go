@@ -17,3 +17,7 @@ func Own() (executed, waits int64) { return 0, 0 }
 
 // MeasuresThreads tells whether Executed is exact enough to look at often.
 func MeasuresThreads() bool { return false }
+
+// ProcessExecuted is how long all threads of the process have executed, in
+// nanoseconds.
+func ProcessExecuted() int64 { return 0 }

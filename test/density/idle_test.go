@@ -12,6 +12,7 @@ import (
 
 	"doppel"
 	"doppel/internal/cpu"
+	"doppel/test/guest"
 )
 
 // processorTime is what the process has used of the processors.
@@ -82,7 +83,7 @@ func yardstick(t *testing.T, n int, d time.Duration) (perWakeUp time.Duration) {
 // as much. A kernel executes some ten thousand instructions for it.
 func TestIdle(t *testing.T) {
 	h := newHost(t, doppel.HostConfig{})
-	cfg := doppel.Config{Memory: 160 * mib}
+	cfg := doppel.Config{Memory: 160 * mib, Initrd: guest.Get(t).WriteInitramfs(t, guest.ShellInit)}
 	first := boot(t, h, cfg)
 	// Linux looks for fragmented memory twice a second unless it is told not to.
 	first.sh("echo 0 > /proc/sys/vm/compaction_proactiveness")

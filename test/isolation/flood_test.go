@@ -12,11 +12,14 @@ import (
 )
 
 const (
-	// leastShare is what a flood must leave a neighbour of its share.
-	leastShare = .95
-	// leastWork is what it must be able to do in that time. The host's caches
-	// are shared, and the host works for guests too, on nobody's account.
-	leastWork = .55
+	// least is what a flood must leave a neighbour of what it gets done beside a
+	// machine that spins, and of its processor time.
+	least = .95
+	// leastDisturbed is the same where others use the processor too: each time
+	// that they come, the neighbour finds other things in the caches.
+	leastDisturbed = .7
+	// enough of what the flood consists of shows that it has begun.
+	enough = 50
 	// mostGrowth is by how much the VMM's own memory may differ, for what the
 	// translator keeps of code that it has not seen before.
 	mostGrowth = 32 * mib
@@ -100,14 +103,18 @@ func TestFloods(t *testing.T) {
 			goroutines := runtime.NumGoroutine()
 			hostile := begin(t, h, config("hostile", 16, true), saved)
 			hostile.send(f.command)
-			for start := f.happens(h, hostile); f.happens(h, hostile) < start+1000; time.Sleep(time.Millisecond) {
+			for start := f.happens(h, hostile); f.happens(h, hostile) < start+enough; time.Sleep(time.Millisecond) {
 			}
 			time.Sleep(window)
 			hostile.pause()
 			before := ownMemory(t, h)
 			count, executed := f.happens(h, hostile), hostile.Stats()
 			begun := time.Now()
-			r := measure(t, neighbour, spinner, hostile)
+			figure := ratio.throughput
+			if f.atNeighbour {
+				figure = func(r ratio) float64 { return r.share }
+			}
+			r := measure(t, neighbour, spinner, hostile, func(r ratio) bool { return figure(r) >= least && r.share >= least })
 			n := f.happens(h, hostile) - count
 			after, grown := hostile.Stats(), ownMemory(t, h)-before
 			t.Logf("beside it: %v; %d in %d instructions, %v for devices, in %v; own memory %+d KiB", r, n, after.Instructions()-executed.Instructions(),
@@ -115,7 +122,16 @@ func TestFloods(t *testing.T) {
 			if n == 0 {
 				t.Error("there was no flood")
 			}
-			r.check(t, f.atNeighbour)
+			switch got := min(figure(r), r.share); {
+			case got >= least:
+			case r.disturbed == "":
+				t.Errorf("it leaves the neighbour %.3f of its share", got)
+			default:
+				t.Logf("the host is not quiet: %s", r.disturbed)
+				if got < leastDisturbed {
+					t.Errorf("it leaves the neighbour %.3f of its share, on a host that is not quiet", got)
+				}
+			}
 			hostile.close()
 			if grown > mostGrowth {
 				t.Errorf("the VMM's own memory has grown by %d KiB", grown>>10)
@@ -131,18 +147,5 @@ func TestFloods(t *testing.T) {
 		for _, p := range h.Ports("lan") {
 			t.Logf("%+v", p)
 		}
-	}
-}
-
-func (r ratio) check(t *testing.T, atNeighbour bool) {
-	t.Helper()
-	if !atNeighbour && r.byTime < leastWork {
-		t.Errorf("beside it the neighbour does too little: %v", r)
-	}
-	switch {
-	case r.disturbed != "":
-		t.Logf("the host is not quiet (%s): only gross harm would be seen", r.disturbed)
-	case r.had < leastShare:
-		t.Errorf("beside it the neighbour has not its share: %v", r)
 	}
 }

@@ -15,116 +15,117 @@ import (
 )
 
 const (
-	// A measurement has so many windows of each kind, in turn.
-	rounds = 3
-	window = 300 * time.Millisecond
-	// attempts are made until the host is quiet.
-	attempts = 2
-	// quiet is by how much windows in which nothing differs may differ, and
-	// what part of the time others may take away.
-	quiet = .03
+	// rounds of two windows each, in turn, are added until figures are good, or
+	// there have been so many: what is wrong stays wrong, and what a busy host
+	// does evens out.
+	leastRounds, mostRounds = 4, 24
+	window                  = 150 * time.Millisecond
+	// quiet is what part of the processor others may take away, and by how much
+	// the pace of the neighbour may differ while nothing else does.
+	quiet = .04
 )
 
-// window's figures: rates in a second.
+// figures are what happens in windows of one kind.
 type figures struct {
-	work  float64 // instructions of the neighbour
-	had   float64 // time on a processor, the neighbour's
-	taken float64 // part of the processor that others took, as far as the host tells
-	used  float64 // processor time of this process
+	work     float64 // instructions of the neighbour
+	executed float64 // processor time, the neighbour's
+	used     float64 // processor time, this process's
+	wall     float64
+	stolen   float64 // by the host's own host, as far as it tells
+	paces    []float64
 }
+
+func (f *figures) add(g figures) {
+	f.work += g.work
+	f.executed += g.executed
+	f.used += g.used
+	f.wall += g.wall
+	f.stolen += g.stolen
+	f.paces = append(f.paces, g.work/g.executed)
+}
+
+// share is the neighbour's part of what the process may execute, pace what it
+// gets done in that time.
+func (f *figures) share() float64 { return f.executed / f.used }
+func (f *figures) pace() float64  { return median(f.paces) }
 
 // ratio is what the neighbour has beside something, in parts of what it has
 // beside a machine that spins.
 type ratio struct {
-	work, had float64
-	byTime    float64 // work in the processor time of this process
-	disturbed string  // why the first two do not count
+	share, pace float64
+	disturbed   string // by what the host does otherwise, "" for nothing
 }
+
+// throughput is what the neighbour gets done.
+func (r ratio) throughput() float64 { return r.share * r.pace }
 
 func (r ratio) String() string {
-	return fmt.Sprintf("work %.3f, time %.3f, work by processor time %.3f", r.work, r.had, r.byTime)
+	return fmt.Sprintf("throughput %.3f, processor time %.3f, pace %.3f", r.throughput(), r.share, r.pace)
 }
 
-// measure lets two machines that are paused run beside the neighbour in turn.
-func measure(t *testing.T, neighbour, spinner, hostile *vm) (r ratio) {
+// measure lets two machines that are paused run beside the neighbour in turn,
+// until the ratio is good.
+func measure(t *testing.T, neighbour, spinner, hostile *vm, good func(ratio) bool) (r ratio) {
 	t.Helper()
-	for attempt := 1; ; attempt++ {
-		var control, beside []figures
-		for range rounds {
-			control = append(control, look(t, neighbour, spinner))
-			beside = append(beside, look(t, neighbour, hostile))
+	var control, beside figures
+	for round := 1; ; round++ {
+		control.add(look(t, neighbour, spinner))
+		beside.add(look(t, neighbour, hostile))
+		if round < leastRounds {
+			continue
 		}
-		of := func(f func(figures) float64) float64 { return median(beside, f) / median(control, f) }
-		byTime := func(f figures) float64 { return f.work / f.used }
 		r = ratio{
-			work:   of(func(f figures) float64 { return f.work }),
-			had:    of(func(f figures) float64 { return f.had }),
-			byTime: of(byTime),
+			share:     beside.share() / control.share(),
+			pace:      beside.pace() / control.pace(),
+			disturbed: disturbance(control, beside),
 		}
-		r.disturbed = disturbance(control, beside)
-		if r.disturbed == "" && r.had >= leastShare || attempt == attempts {
+		if good(r) || round == mostRounds {
 			return r
 		}
-		t.Logf("%v: once more (%s)", r, r.disturbed)
 	}
 }
 
 // disturbance tells what shows that others use the processor too.
-func disturbance(control, beside []figures) string {
-	work := func(f figures) float64 { return f.work }
-	least, most := slices.MinFunc(control, less(work)), slices.MaxFunc(control, less(work))
-	if spread := (most.work - least.work) / median(control, work); spread > quiet {
-		return fmt.Sprintf("beside a machine that spins, its work differs by %.1f%%", 100*spread)
+func disturbance(control, beside figures) string {
+	if lost := 1 - (control.used+beside.used)/(control.wall+beside.wall); lost > quiet {
+		return fmt.Sprintf("others have had %.1f%% of the processor", 100*lost)
 	}
-	for _, f := range append(slices.Clone(control), beside...) {
-		if f.taken > quiet {
-			return fmt.Sprintf("%.1f%% of the processor were taken away", 100*f.taken)
-		}
+	if taken := (control.stolen + beside.stolen) / (control.wall + beside.wall); taken > quiet {
+		return fmt.Sprintf("%.1f%% of the processor were taken away", 100*taken)
+	}
+	sorted := slices.Sorted(slices.Values(control.paces))
+	quarter := len(sorted) / 4
+	if spread := (sorted[len(sorted)-1-quarter] - sorted[quarter]) / median(sorted); spread > quiet {
+		return fmt.Sprintf("beside a machine that spins, its pace differs by %.1f%%", 100*spread)
 	}
 	return ""
 }
 
-func less(of func(figures) float64) func(a, b figures) int {
-	return func(a, b figures) int {
-		if of(a) < of(b) {
-			return -1
-		}
-		return 1
-	}
-}
-
-func median(all []figures, of func(figures) float64) float64 {
-	sorted := slices.Clone(all)
-	slices.SortFunc(sorted, less(of))
-	return of(sorted[len(sorted)/2])
-}
+func median(all []float64) float64 { return slices.Sorted(slices.Values(all))[len(all)/2] }
 
 // look is one window.
 func look(t *testing.T, neighbour, beside *vm) figures {
 	t.Helper()
 	beside.resume()
 	defer beside.pause()
-	type point struct {
-		at             time.Time
-		work, had      uint64
-		stolen, inside time.Duration
-	}
-	now := func() point {
+	now := func() (f figures) {
 		neighbour.Counts() // brings it out, so that Stats counts all instructions
 		s := neighbour.Stats()
-		return point{time.Now(), s.Instructions(), s.CPUs[0].Running + s.Devices.Running, stolen(t), processorTime(t)}
+		return figures{
+			work:     float64(s.Instructions()),
+			executed: float64(s.CPUs[0].Executed + s.Devices.Executed),
+			used:     float64(processorTime(t)),
+			wall:     float64(time.Since(began)),
+			stolen:   float64(stolen()),
+		}
 	}
 	a := now()
 	time.Sleep(window)
 	b := now()
-	wall := b.at.Sub(a.at).Seconds()
-	return figures{
-		work:  float64(b.work-a.work) / wall,
-		had:   float64(b.had-a.had) / 1e9 / wall,
-		taken: (b.stolen - a.stolen).Seconds() / wall,
-		used:  (b.inside - a.inside).Seconds() / wall,
-	}
+	return figures{work: b.work - a.work, executed: b.executed - a.executed, used: b.used - a.used, wall: b.wall - a.wall, stolen: b.stolen - a.stolen}
 }
+
+var began = time.Now()
 
 // processorTime is what this process has used.
 func processorTime(t *testing.T) time.Duration {
@@ -138,8 +139,7 @@ func processorTime(t *testing.T) time.Duration {
 
 // stolen is what the host's own host took from the processor; 0 if it does not
 // tell.
-func stolen(t *testing.T) time.Duration {
-	t.Helper()
+func stolen() time.Duration {
 	b, err := os.ReadFile("/proc/stat")
 	if err != nil {
 		return 0

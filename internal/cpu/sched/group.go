@@ -16,6 +16,7 @@ type Group struct {
 	// bases: what one of its vCPUs uses is not there for another that wakes.
 	used float64
 
+	wakeUps   int64 // since overhead was shared last
 	vcpus     []*VCPU
 	runnable  int // want to run
 	running   int // have a processor
@@ -32,6 +33,9 @@ func (s *Scheduler) NewGroup(share Share) *Group {
 	g.tokens = newTokens(share.Cap, s.time.Now())
 	g.timer = s.time.NewTimer(func() { s.unthrottle(g) })
 	s.groups.Add(1)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.overhead.groups[g] = struct{}{}
 	return g
 }
 
@@ -82,6 +86,7 @@ func (g *Group) Close() {
 	g.s.mu.Lock()
 	defer g.s.mu.Unlock()
 	g.timer.Stop()
+	delete(g.s.overhead.groups, g)
 	g.s.groups.Add(-1)
 }
 

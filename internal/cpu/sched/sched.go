@@ -61,8 +61,9 @@ const (
 type Scheduler struct {
 	time Time
 
-	mu    sync.Mutex
-	procs []*processor
+	mu       sync.Mutex
+	procs    []*processor
+	overhead overhead
 	// waiting is how many vCPUs are in queues.
 	waiting atomic.Int64
 	groups  atomic.Int64
@@ -71,7 +72,7 @@ type Scheduler struct {
 // New returns a scheduler of the host's processors with the given numbers, at
 // least one.
 func New(cpus []int, t Time) *Scheduler {
-	s := &Scheduler{time: t}
+	s := &Scheduler{time: t, overhead: overhead{groups: map[*Group]struct{}{}}}
 	for i, n := range cpus {
 		p := &processor{number: n, index: i, armed: never}
 		p.timer = t.NewTimer(func() { s.tick(p) })
@@ -310,6 +311,7 @@ func (s *Scheduler) charge(v *VCPU, now int64) {
 // bill makes a vCPU, and its group, pay for what it has executed.
 func (s *Scheduler) bill(v *VCPU, t int64) {
 	v.paid.Add(t)
+	s.overhead.paid += t
 	t = min(t, maxCharge)
 	v.vt += v.group.virtual(t)
 	v.group.used += float64(t) * DefaultWeight / v.group.weight
@@ -381,6 +383,7 @@ func (s *Scheduler) tick(p *processor) {
 		return
 	}
 	s.chargeGroup(v.group, now)
+	s.shareOverhead(now)
 	if v.gap >= slice {
 		s.settle(v, rest{v.measured.Load() && v.meter.Waits(), 0})
 	}

@@ -132,6 +132,7 @@ func (v *VCPU) Ready() {
 	if v.state == blocked {
 		now := v.s.time.Now()
 		v.group.wants(1, now)
+		v.group.wakeUps++
 		v.woken = true
 		v.s.enqueue(v, now, now)
 	}
