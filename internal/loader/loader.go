@@ -7,6 +7,7 @@
 package loader
 
 import (
+	"bytes"
 	"fmt"
 
 	"doppel/internal/memory"
@@ -100,15 +101,41 @@ func (p *Program) place(opt Options) error {
 	return nil
 }
 
-// Load writes the program to memory.
+// Load writes the program to memory, which is zero where nothing has been
+// written. What is zero in the program is left alone: a quarter of the pages of
+// a kernel, which take no memory as long as nobody touches them.
 func (p *Program) Load(mem *memory.Space) error {
-	for _, s := range p.Segments {
+	for i, s := range p.Segments {
 		b, err := mem.Slice(s.Addr, s.Size)
 		if err != nil {
 			return fmt.Errorf("load %d bytes at %#x: %w", s.Size, uint64(s.Addr), err)
 		}
-		n := copy(b, s.Data)
-		clear(b[n:])
+		if overlaps(s, p.Segments[:i]) {
+			clear(b[copy(b, s.Data):])
+			continue
+		}
+		copyPages(b, s.Data)
 	}
 	return nil
+}
+
+func overlaps(s Segment, others []Segment) bool {
+	for _, o := range others {
+		if s.Addr < o.Addr+memory.GPA(o.Size) && o.Addr < s.Addr+memory.GPA(s.Size) {
+			return true
+		}
+	}
+	return false
+}
+
+// copyPages is copy to memory that is zero.
+func copyPages(to, from []byte) {
+	var zero [memory.PageSize]byte
+	for len(from) > 0 {
+		page := from[:min(memory.PageSize, len(from))]
+		if !bytes.Equal(page, zero[:len(page)]) {
+			copy(to, page)
+		}
+		to, from = to[len(page):], from[len(page):]
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"encoding/binary"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -250,18 +251,20 @@ func TestLoad(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i := range ram.Bytes() {
-		ram.Bytes()[i] = 0xaa
-	}
-	p, err := Parse(elf(elfMachineRISC, 0x8000_0000, 0, segment{0x8000_1000, 0x8000_1000, 10, []byte("code")}), Options{RAMBase: ramBase, RAMSize: 1 << 20})
-	if err != nil {
-		t.Fatal(err)
-	}
+	page := func(c byte) []byte { return bytes.Repeat([]byte{c}, memory.PageSize) }
+	p := &Program{Segments: []Segment{
+		{ramBase + 0x1000, []byte("code"), 10},
+		{ramBase + 0x2000, slices.Concat(page('x'), page(0), page('y'), []byte("end")), 4 * memory.PageSize},
+		{ramBase + 0x1002, []byte("D"), 2}, // over what is there
+	}}
 	if err := p.Load(&mem); err != nil {
 		t.Fatal(err)
 	}
-	if got := string(ram.Bytes()[0xfff:0x100b]); got != "\xaacode\x00\x00\x00\x00\x00\x00\xaa" {
-		t.Errorf("memory is %q", got)
+	want := make([]byte, 1<<20)
+	copy(want[0x1000:], "coD")
+	copy(want[0x2000:], p.Segments[1].Data)
+	if !bytes.Equal(ram.Bytes(), want) {
+		t.Errorf("memory is %q, %q", ram.Bytes()[0xfff:0x100b], ram.Bytes()[0x5000:0x5004])
 	}
 }
 
