@@ -25,6 +25,7 @@ type vcpu struct {
 	exits [cpu.ExitError + 1]atomic.Uint64
 	insns atomic.Uint64 // as of the last exit
 
+	idle      idleness
 	published published
 	seat      seat
 
@@ -105,6 +106,7 @@ func (m *Machine) handle(v *vcpu, exit *cpu.Exit) {
 	case cpu.ExitMMIO:
 		m.mmio(v, &exit.MMIO)
 	case cpu.ExitHalt:
+		m.trim(v)
 		for !v.Runnable() && !m.gate.raised.Load() {
 			m.sleep(v)
 		}

@@ -2,6 +2,7 @@ package platform
 
 import (
 	"fmt"
+	"os"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -42,6 +43,18 @@ func NewCodeMemory(name string, size int) (*CodeMemory, error) {
 	}
 	m.Exec = uintptr(unsafe.Pointer(&m.exec[0]))
 	return m, nil
+}
+
+// Release gives memory from an offset up to another back to the host, as far as
+// it is whole pages of it. It holds zeros then, and nothing executes it.
+func (m *CodeMemory) Release(from, to int) error {
+	page := os.Getpagesize()
+	from, to = (from+page-1)&^(page-1), min((to+page-1)&^(page-1), len(m.Bytes))
+	if from >= to {
+		return nil
+	}
+	m.stale = true
+	return unix.Madvise(m.Bytes[from:to], unix.MADV_REMOVE)
 }
 
 // Written says that size bytes at an offset have been written and are going to

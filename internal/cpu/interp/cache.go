@@ -158,8 +158,13 @@ func (v *VCPU) makeRoom() bool {
 	h.blocks.reset()
 	h.insts.reset()
 	h.links.reset()
-	v.part.slots = 0
+	v.forgetBlocks()
+	return true
+}
+
+// forgetBlocks forgets what leads to blocks, but for their links.
+func (v *VCPU) forgetBlocks() {
+	v.part = block{}
 	v.jumps = [jumpSize]jumpEntry{}
 	v.jumpPages = pageSet{}
-	return true
 }

@@ -153,6 +153,13 @@ func (v *VCPU) StateName() string                     { return v.h.StateName() }
 func (v *VCPU) StateVersion() uint32                  { return v.h.StateVersion() }
 func (v *VCPU) Save(e *state.Encoder)                 { v.h.Save(e) }
 
+// Trim is for cpu.Trimmer.
+func (v *VCPU) Trim() {
+	v.blocks.init(v.blocks.limit)
+	v.forgetBlocks()
+	v.hot, v.raw = nil, nil
+}
+
 // Restore is for state.Component. Memory may have changed as well.
 func (v *VCPU) Restore(d *state.Decoder, version uint32) error {
 	err := v.h.Restore(d, version)

@@ -323,10 +323,7 @@ func (v *VCPU) blockAt(gpa memory.GPA, host unsafe.Pointer, pc uint64) *block {
 	made := v.emit.Emit(&v.block, v.code.end, len(v.code.blocks))
 	if v.code.full || v.code.end+len(made.Bytes) > len(v.code.mem.Bytes) || len(v.code.blocks)+1 >= abi.MaxBlocks {
 		// Full: begin anew. No code is running.
-		v.code.trace.evicted(&v.code)
-		v.code.forget()
-		v.forget(&v.sites.user)
-		v.forget(&v.sites.kernel)
+		v.evict()
 		v.stats.Evictions++
 		p = nil
 		made = v.emit.Emit(&v.block, v.code.end, 0)
@@ -351,6 +348,24 @@ func (v *VCPU) blockAt(gpa memory.GPA, host unsafe.Pointer, pc uint64) *block {
 		v.stats.Compile += timedBlocks * time.Since(start)
 	}
 	return b
+}
+
+// evict forgets all code. None is running.
+func (v *VCPU) evict() {
+	v.code.trace.evicted(&v.code)
+	v.code.forget()
+	v.forget(&v.sites.user)
+	v.forget(&v.sites.kernel)
+}
+
+// Trim is for cpu.Trimmer.
+func (v *VCPU) Trim() {
+	end := v.code.end
+	v.evict()
+	v.code.blocks, v.code.links, v.group, v.walk = nil, nil, group{}, walk{}
+	_ = v.code.mem.Release(v.code.end, end) // a host that cannot keeps it
+	v.in.Trim()
+	v.stats.Trims++
 }
 
 // timedBlocks is how many blocks' translation is timed as often as one's.
