@@ -308,12 +308,12 @@ func (v *VCPU) DecodeAcross(gpa memory.GPA, host unsafe.Pointer) *Decoded {
 	return b
 }
 
-// all is the block's bytes.
-func (b *Block) all() []byte { return unsafe.Slice(b.raw, b.size) }
+// All is the block's code, that in the next page too.
+func (b *Block) All() []byte { return unsafe.Slice(b.raw, b.size) }
 
 // Insts decodes the block again, and appends it to a slice.
 func (b *Block) Insts(to []riscv.Inst) []riscv.Inst {
-	raw, off := b.all(), 0
+	raw, off := b.All(), 0
 	for range b.count {
 		d, _ := decodeAt(raw[off:])
 		to = append(to, d)
@@ -325,7 +325,7 @@ func (b *Block) Insts(to []riscv.Inst) []riscv.Inst {
 // complete makes the block's code for the executor. It has no links.
 func (v *VCPU) complete(b *Block) {
 	v.nlinks = 0
-	n, raw := int(b.count), b.all()
+	n, raw := int(b.count), b.All()
 	code := make([]inst, n+1+rawInsts(len(raw)))
 	own := block{first: &code[0], need: b.count, size: b.size, gpa: b.gpa}
 	off := 0
@@ -345,7 +345,7 @@ func (b *Block) Len() int { return int(b.count) }
 
 // Raw is the block's code, as far as it is in the page where it starts.
 func (b *Block) Raw() []byte {
-	return b.all()[:min(int(b.size), memory.PageSize-int(b.gpa&pageMask))]
+	return b.All()[:min(int(b.size), memory.PageSize-int(b.gpa&pageMask))]
 }
 
 // Host is where it is.

@@ -60,6 +60,12 @@ func (w *walk) add(number int32, p *codePage) {
 	}
 }
 
+// led tells whether a region has led to an offset.
+func (w *walk) led(off int32) bool {
+	p := w.find(off >> 12)
+	return p != nil && p.led.Has(int(off&pageMask))
+}
+
 // reach goes on at an offset if there is a block; those it has been to it leaves.
 func (w *walk) reach(off int32) {
 	p := w.find(off >> 12)
@@ -89,7 +95,7 @@ func (w *walk) leadsBack(b *block) bool {
 		w.work = w.work[:len(w.work)-1]
 		p := w.find(at >> 12)
 		x := p.page.block(uint64(at & pageMask))
-		raw := x.Raw()
+		raw := x.All()
 		end := at + int32(len(raw))
 		if at < start && start <= end {
 			return true
@@ -101,7 +107,7 @@ func (w *walk) leadsBack(b *block) bool {
 			if to == start {
 				return true
 			}
-			if !l.taken && (to>>12 != p.number || !p.led.Has(int(to&pageMask))) {
+			if !l.taken && !w.led(to) {
 				continue
 			}
 			if l.taken && l.far {
@@ -110,7 +116,7 @@ func (w *walk) leadsBack(b *block) bool {
 			w.reach(to)
 		}
 		// What follows a call, and where regions have led.
-		if calls(raw) || end>>12 == p.number && p.led.Has(int(end&pageMask)) {
+		if calls(raw) || w.led(end) {
 			if end == start {
 				return true
 			}
