@@ -5,6 +5,7 @@ package engines
 import (
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -79,41 +80,42 @@ func run(t *testing.T, n int, length uint64, program func(seed uint64) *program)
 	seed := repeat.Seed(t)
 	blocks, regions = map[string]uint64{}, map[string]uint64{}
 	var mu sync.Mutex // of both
-	var failed atomic.Bool
 	const round = 200
-	t.Run("rounds", func(t *testing.T) {
-		for first := 0; first < n; first += round {
-			// What a round has made goes with its subtest.
-			t.Run(fmt.Sprintf("from %d", first), func(t *testing.T) {
-				t.Parallel()
-				if failed.Load() {
-					return // one report is enough
+	var next atomic.Int64
+	var workers sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		workers.Go(func() {
+			for ok := true; ok; {
+				first := int(next.Add(round)) - round
+				if first >= n {
+					return
 				}
-				defer func() {
-					if t.Failed() {
-						failed.Store(true)
+				// What a round has made goes with its subtest, which is not Parallel:
+				// those are kept by their parent.
+				ok = t.Run(fmt.Sprintf("from %d", first), func(t *testing.T) {
+					all := sets(t)
+					for i := first; i < min(first+round, n); i++ {
+						seed := seed + uint64(i)
+						check(t, all[seed%uint64(len(all))], program(seed), seed, length)
 					}
-				}()
-				all := sets(t)
-				for i := first; i < min(first+round, n); i++ {
-					seed := seed + uint64(i)
-					check(t, all[seed%uint64(len(all))], program(seed), seed, length)
-				}
-				mu.Lock()
-				defer mu.Unlock()
-				for _, s := range all {
-					for _, m := range s.machines[1:] {
-						for _, e := range m.engines {
-							if v, ok := e.(*jit.VCPU); ok {
-								blocks[s.name] += v.Stats().Blocks
-								regions[s.name] += v.Stats().Regions
+					mu.Lock()
+					defer mu.Unlock()
+					for _, s := range all {
+						for _, m := range s.machines[1:] {
+							for _, e := range m.engines {
+								if v, ok := e.(*jit.VCPU); ok {
+									blocks[s.name] += v.Stats().Blocks
+									regions[s.name] += v.Stats().Regions
+								}
 							}
 						}
 					}
-				}
-			})
-		}
-	})
+				})
+			}
+			next.Store(int64(n)) // one report is enough
+		})
+	}
+	workers.Wait()
 	return blocks, regions
 }
 
