@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"doppel"
+	"doppel/test/guest/shell"
 )
 
 // Two machines that have booted the same: much of their memory is alike, and
@@ -65,7 +66,7 @@ func TestSharing(t *testing.T) {
 	if err := b.Reset(); err != nil {
 		t.Fatal(err)
 	}
-	wait(t, "reset machine", func() bool { return bytes.Count([]byte(b.out.String()), []byte("initramfs is up")) == 2 })
+	wait(t, "reset machine", func() bool { return b.out.Has(shell.Up) })
 	check(c)
 }
 

@@ -55,7 +55,7 @@ var floods = []flood{
 	{name: "memory hog", command: "flood hog", happens: instructions},
 	{name: "timer storm", command: "flood timers", happens: exits(cpu.ExitHalt)},
 	{name: "interrupts between harts", command: "flood ipis", happens: exits(cpu.ExitCall)},
-	{name: "console", command: "yes > /dev/ttyS0", happens: func(_ *doppel.Host, v *vm) uint64 { return uint64(v.out.count()) }},
+	{name: "console", command: "yes > /dev/ttyS0", happens: func(_ *doppel.Host, v *vm) uint64 { return uint64(v.out.Total()) }},
 	{name: "disk writes", command: "flood write", happens: func(_ *doppel.Host, v *vm) uint64 { return v.Disks()[0].WriteBytes }},
 	{name: "disk reads", command: "flood read", happens: func(_ *doppel.Host, v *vm) uint64 { return v.Disks()[0].ReadBytes }},
 	{name: "datagrams to the gateway", command: "flood udp 10.0.2.2 1400", happens: sent},

@@ -20,9 +20,9 @@ import (
 )
 
 const (
-	// Patience is how long a guest may take for anything: the host has other
-	// work too.
-	Patience = 5 * time.Minute
+	// Patience is how long a guest may take for anything: it ends a test that
+	// hangs, and is no measure.
+	Patience = 10 * time.Minute
 	// Up is what a guest prints when it has booted.
 	Up = "initramfs is up"
 

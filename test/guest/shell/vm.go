@@ -11,7 +11,8 @@ import (
 // VM is a Guest of a test.
 type VM struct {
 	Guest
-	t testing.TB
+	t    testing.TB
+	name string
 }
 
 // Boot starts a Linux on a host; cfg says what is not usual.
@@ -42,14 +43,14 @@ func Launch(t testing.TB, h *doppel.Host, cfg doppel.Config, before func(*doppel
 			t.Fatal(err)
 		}
 	}
-	name := v.Name()
+	v.name = v.Name()
 	v.Start()
 	t.Cleanup(func() {
 		if v.Machine != nil {
 			v.End()
 		}
 		if t.Failed() {
-			t.Logf("%s:\n%s", name, v.Out.Tail())
+			t.Logf("%s:\n%s", v.name, v.Out.Tail())
 		}
 	})
 	return v
@@ -59,7 +60,7 @@ func Launch(t testing.TB, h *doppel.Host, cfg doppel.Config, before func(*doppel
 func (v *VM) Must(err error) {
 	v.t.Helper()
 	if err != nil {
-		v.t.Fatalf("%s: %v", v.Name(), err)
+		v.t.Fatalf("%s: %v", v.name, err)
 	}
 }
 
@@ -99,7 +100,7 @@ func (v *VM) Sh(command string) string {
 	v.t.Helper()
 	text, status := v.Try(command)
 	if status != 0 {
-		v.t.Fatalf("%s: %s\nstatus %d, output:\n%s", v.Name(), command, status, text)
+		v.t.Fatalf("%s: %s\nstatus %d, output:\n%s", v.name, command, status, text)
 	}
 	return text
 }
