@@ -187,9 +187,9 @@ func (s *soak) finish(m *doppel.Machine, out *watcher, typed io.Writer, result <
 		}
 	}
 	// What is typed at the prompt counts, also just when a restored machine starts:
-	// nothing is typed again. Silences have been seen that nobody has explained yet.
-	// The answer is a login, of 150 million instructions, which takes minutes on a
-	// host with much other work: the failure tells whether the guest had the time.
+	// nothing is typed again. The answer is a login, of 150 million instructions,
+	// which takes minutes on a host with much other work: the failure tells whether
+	// the guest had the time.
 	before := m.Stats().Instructions()
 	if _, err := io.WriteString(typed, "root\n"); err != nil {
 		s.fail(out, "typing: %v", err)
