@@ -35,7 +35,7 @@ func TestTranslator(t *testing.T) {
 		cpu       string // an Armv8.0 that has no atomic instructions, or the host's best
 		shows     string // a regular expression of what the tests must log
 	}{
-		{"Engine", "internal/cpu/jit", "^(TestLayout|TestRandomBlocks|TestEngineChange|TestSystem|TestFPOff|TestAcross|TestOverlappingBlocks|TestUnderflow|TestPoison)", "max", ""},
+		{"Engine", "internal/cpu/jit", "^(TestLayout|TestRandomBlocks|TestEngineChange|TestSystem|TestFPOff|TestAcross|TestOverlappingBlocks|TestUnderflow|TestPoison|TestReturns|TestManyCalls|TestEnterFrame|TestCallStack)", "max", ""},
 		{"Regions", "internal/cpu/jit", "^(TestRandomLoops|TestFarLinks|TestRegionFollowsProcesses)$", "max", regions},
 		{"Contract", "internal/cpu/jit", "^TestContract$/^(Squeezed|Regions)$", "max", ""},
 		{"Baseline", "internal/cpu/jit", "^TestContract$/^Eager$/^(Atomics|Reservations|Parallel(AMO|LRSC|CAS|Fence))$", "cortex-a53", ""},

@@ -26,6 +26,9 @@ func newEmitter(l *abi.Layout, r *arm64.Routines) *emitter {
 	return arm64.NewEmitter((*arm64.Layout)(l), r)
 }
 
+// enterFrame is what code has of the stack.
+const enterFrame = arm64.CallStack
+
 //go:noescape
 func enter(routine, state, code uintptr)
 

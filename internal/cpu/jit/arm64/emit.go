@@ -8,9 +8,9 @@
 // address of the page of the running block, X22 and X23 point to the TLBs. Most
 // guest registers live in host registers (mapped) all the time, so do f0 to f27
 // (floats.go), and the others in memory. X0 to X3, X30 and V0 to V2 are free. X18 and X29 are not touched, nor is X28,
-// Go's g: with no cgo, its signal handlers look for g nowhere else. Of the
-// stack the code uses one word of the trampoline's frame, for the address to
-// return to.
+// Go's g: with no cgo, its signal handlers look for g nowhere else. The stack
+// holds what calls have left for returns (calls.go), in the trampoline's frame,
+// where the address to return to is, too.
 //
 // A block first takes its length off the budget; exits in its middle give the
 // rest back. Where an instruction cannot be done inline, its stub calls
@@ -103,6 +103,7 @@ func NewRoutines(l *Layout, atomic bool) *Routines {
 	r := &Routines{atomic: atomic}
 	r.Enter = a.pos()
 	a.put32(0xf9000000 | saved/8<<10 | 31<<5 | uint32(LR)) // str x30, [sp, #saved]
+	a.startCalls(l)
 	ints(true)
 	floats(true)
 	a.movI(X1, boxBits)
@@ -158,6 +159,7 @@ func NewRoutines(l *Layout, atomic bool) *Routines {
 	field(store32, X0, l.FPStatus)
 	a.writeFPCR(ZR) // as Go has it
 	a.here(plain)
+	a.endCalls(l)
 	a.put32(0xf9400000 | saved/8<<10 | 31<<5 | uint32(LR)) // ldr x30, [sp, #saved]
 	a.ret()
 
@@ -361,8 +363,6 @@ func (e *Emitter) farLink(target int32) {
 func (r *Routines) FarRoutine() int { return r.far }
 
 // lookup goes on at the virtual address in X0.
-func (e *Emitter) lookup() { e.asm.lookup(e.l, e.r.look-e.at) }
-
 func (a *asm) lookup(l *Layout, look int) {
 	a.logicalI(opAnd, true, page, X0, ^int64(0xfff), X2)
 	miss := a.fetchEntry(l, page)

@@ -127,12 +127,18 @@ func (e *Emitter) one(in *ir.Inst) {
 		}
 		return
 	case ir.Jump:
-		e.returnTo(in.Dst, in.Imm)
+		if isLink(in.Dst) {
+			e.leaPage(X0, in.Imm)
+			e.put(in.Dst, X0)
+			e.calls(X0, int32(in.Imm))
+		} else {
+			e.returnTo(in.Dst, in.Imm)
+		}
 		e.goTo(in.Target)
 		return
 	case ir.JumpReg:
 		e.jumpTarget(in)
-		e.lookup()
+		e.indirect(in)
 		return
 	default:
 		if !e.float(in) && !e.system(in) {

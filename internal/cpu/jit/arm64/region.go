@@ -77,7 +77,8 @@ type regionExit struct {
 	target int32
 	back   int32
 	raw    bool
-	loose  uint32 // see regionState
+	loose  uint32   // see regionState
+	call   *ir.Inst // that leads there, or nil
 }
 
 // RegionOp tells whether regions can have in.
@@ -228,7 +229,7 @@ func (e *Emitter) exitHere() int {
 	s := e.region
 	n := int(e.cur.Index)
 	back, target := e.owed(n), s.cur.Offsets[n]
-	if k := len(s.exits) - 1; k >= 0 && s.exits[k].target == target && s.exits[k].back == back && s.exits[k].loose == s.loose && !s.exits[k].raw {
+	if k := len(s.exits) - 1; k >= 0 && s.exits[k].target == target && s.exits[k].back == back && s.exits[k].loose == s.loose && !s.exits[k].raw && s.exits[k].call == nil {
 		return k
 	}
 	s.exits = append(s.exits, regionExit{target: target, back: back, loose: s.loose})
@@ -300,7 +301,10 @@ func (e *Emitter) regionBlock(i int) {
 			e.chargeFor(i, in, in.Target)
 			e.returnTo(in.Dst, in.Imm)
 			s.loose = in.LooseAfter(s.loose)
-			if next != in.Target {
+			switch {
+			case isLink(in.Dst) && s.ir.Find(in.Target) < 0:
+				s.exits = append(s.exits, regionExit{from: []int{e.b()}, target: in.Target, back: e.owed(len(b.Offsets)), loose: s.loose, call: in})
+			case next != in.Target:
 				e.jumpTo(e.b(), in.Target, len(b.Offsets))
 			}
 		case ir.JumpReg:
@@ -336,7 +340,7 @@ func (e *Emitter) regionJumpReg(cur int, in *ir.Inst) {
 	}
 	e.unmap()
 	defer e.asBlocks()()
-	e.lookup()
+	e.indirect(in)
 }
 
 // extend makes words of registers. X0 is lost.
@@ -364,6 +368,10 @@ func (e *Emitter) leaveRegion(x *regionExit) {
 		e.unmap()
 	}
 	defer e.asBlocks()()
+	if x.call != nil {
+		e.leaPage(X0, x.call.Imm)
+		e.calls(X0, int32(x.call.Imm))
+	}
 	e.link(x.target)
 }
 

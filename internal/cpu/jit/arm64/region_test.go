@@ -2,6 +2,8 @@ package arm64
 
 import (
 	"math/rand/v2"
+	"slices"
+	"strings"
 	"testing"
 
 	"doppel/internal/cpu/jit/abi"
@@ -111,5 +113,46 @@ func TestRegionDecodes(t *testing.T) {
 		if e.home != mappedHomes || e.fhome != mappedFHomes || e.region != nil {
 			t.Error("blocks no longer have their homes")
 		}
+	}
+}
+
+// TestPointers: where accesses alternate between two places, each is one
+// instruction once both are checked, though their bases move.
+func TestPointers(t *testing.T) {
+	b := ir.RegionBlock{Depth: 1}
+	add := func(in ir.Inst) {
+		in.Index = uint8(len(b.Offsets))
+		b.Offsets = append(b.Offsets, 4*int32(len(b.Offsets)))
+		b.Insts = append(b.Insts, in)
+	}
+	const pairs = 4
+	for i := range int64(pairs) {
+		load := ir.Inst{Op: ir.Load, Size: 8, Dst: 12, A: 10, Imm: 8 * i, Site: 1}
+		store := ir.Inst{Op: ir.Store, Size: 8, A: 11, B: 12, Imm: 8 * i, Site: 2, Flags: ir.Stores}
+		if i == 0 {
+			load.Span, store.Span = 8*pairs, 8*pairs
+		}
+		if i >= 2 { // one of the bases has moved
+			load.Imm -= 16
+		}
+		add(load)
+		add(store)
+		if i == 1 {
+			add(ir.Inst{Op: ir.Add, Flags: ir.Immediate, Dst: 10, A: 10, Imm: 16})
+		}
+	}
+	add(ir.Inst{Op: ir.Branch, Cond: ir.NE, A: 12, Target: 0})
+	b.Insts = append(b.Insts, ir.Inst{Op: ir.Jump, Target: 4 * int32(len(b.Offsets)), Index: uint8(len(b.Offsets))})
+	u := newAuditor(0x800, true)
+	u.region = true
+	code := NewEmitter(u.l, u.r).Region(&ir.Region{Context: abi.NoContext, Sites: 3, Blocks: []ir.RegionBlock{b}}, 0x30000, 0x1000, 7)
+	u.check(t, "copy", code, 0x1000)
+	a := asm{buf: code.Bytes}
+	text := strings.Split(decode(t, &a), "; ")
+	first := slices.IndexFunc(text, func(s string) bool { return strings.HasPrefix(s, "subs x20") })
+	last := slices.IndexFunc(text, func(s string) bool { return strings.HasPrefix(s, "cbnz x12") })
+	// Two for the budget, six for each check, the accesses, the addition and the branch.
+	if want := 2 + 2*6 + 2*pairs + 2; last-first+1 != want {
+		t.Errorf("a pass is %d instructions, want %d:\n%s", last-first+1, want, strings.Join(text[first:last+1], "\n"))
 	}
 }

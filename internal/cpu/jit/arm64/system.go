@@ -173,6 +173,7 @@ func (p *privileged) call() {
 	p.supervisorContext()
 	p.field(load64, X0, s.Stvec)
 	p.logicalI(opAnd, true, X0, X0, ^int64(riscv.TvecMode), X3)
+	p.forgetCalls(p.l)
 	p.lookup(p.l, p.look)
 	p.end()
 }
@@ -197,6 +198,7 @@ func (p *privileged) sret() {
 	p.field(store64, X0, p.l.DataContext)
 	p.here(stay)
 	p.field(load64, X0, s.Sepc)
+	p.forgetCalls(p.l)
 	p.lookup(p.l, p.look)
 	p.end()
 }
