@@ -397,7 +397,7 @@ func (m *Machine) stop(r Result, err error) {
 }
 
 // flushLimit bounds the wait for a host that does not read the console.
-const flushLimit = 2 * time.Second
+var flushLimit = 2 * time.Second // a test has more of it
 
 // Close ends the machine and releases everything.
 func (m *Machine) Close() error {

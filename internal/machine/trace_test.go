@@ -191,6 +191,8 @@ func (w *slowWriter) Write(p []byte) (int, error) {
 // TestTraceSlow: a writer that takes nothing does not hold the guest; what it
 // misses is counted exactly, also of what a translator would do by itself.
 func TestTraceSlow(t *testing.T) {
+	defer func(limit time.Duration) { flushLimit = limit }(flushLimit)
+	flushLimit = 10 * time.Minute // it is this goroutine that ends the wait, whenever it is scheduled
 	engines(t, func(t *testing.T, engine string) {
 		cfg := kernel(t, calls)
 		w := &slowWriter{let: make(chan struct{})}
