@@ -212,6 +212,10 @@ type block struct {
 
 // hotness is what most blocks do not have.
 type hotness struct {
+	alone   *block // its code without shared checks, or nil; see alone.go
+	crosses int    // checks that found two pages
+	counted uint64 // the slice that this count began in
+
 	samples int     // slices that ended here
 	since   uint64  // this one
 	tries   int     // in vain, to make a region of the loop around it
@@ -233,6 +237,14 @@ func (b *block) inside() *region {
 		return nil
 	}
 	return b.hot.inside
+}
+
+// alone is b's code without shared checks, or nil.
+func (b *block) alone() *block {
+	if b.hot == nil {
+		return nil
+	}
+	return b.hot.alone
 }
 
 // heat is b's hotness, to be changed.

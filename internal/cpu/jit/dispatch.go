@@ -55,6 +55,7 @@ func (v *VCPU) native(b *block) (end bool) {
 		v.freshFar()
 		v.freshSites()
 		v.code.mem.Sync()
+		v.crossed = 0
 		enter(v.code.enterRoutine(), v.base, code)
 		if v.fpUsed != 0 {
 			h.FFlags |= guestFlags(v.fpStatus)
@@ -112,6 +113,10 @@ func (v *VCPU) native(b *block) (end bool) {
 			}
 		case abi.ExitAcross:
 			v.sync(left)
+			return false
+		case abi.ExitInterpret:
+			v.stats.Shared++
+			v.interpretFrom(left)
 			return false
 		case abi.ExitBudget:
 			v.sync(left)
@@ -320,6 +325,9 @@ func (v *VCPU) blockAt(gpa memory.GPA, host unsafe.Pointer, pc uint64) *block {
 	}
 	b := &block{Block: src.Block, start: uint16(gpa & pageMask), across: across}
 	lower.Block(int32(b.start), src.Insts, &v.block)
+	if hasShared {
+		v.share.Block(&v.block)
+	}
 	made := v.emit.Emit(&v.block, v.code.end, len(v.code.blocks))
 	if v.code.full || v.code.end+len(made.Bytes) > len(v.code.mem.Bytes) || len(v.code.blocks)+1 >= abi.MaxBlocks {
 		// Full: begin anew. No code is running.

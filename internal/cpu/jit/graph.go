@@ -62,15 +62,17 @@ func explore(b *block) *graph {
 		work = work[:len(work)-1]
 		x := g.heads[at]
 		base := at &^ pageMask
-		for i, l := range x.links {
-			if !l.taken {
-				continue
+		for x := x; x != nil; x = x.alone() {
+			for i, l := range x.links {
+				if !l.taken {
+					continue
+				}
+				to := base + l.target
+				if l.far {
+					g.add(to>>12, x.farTo(i))
+				}
+				reach(to)
 			}
-			to := base + l.target
-			if l.far {
-				g.add(to>>12, x.farTo(i))
-			}
-			reach(to)
 		}
 		insts := x.Insts(buf[:0])
 		for i := range insts {
@@ -136,9 +138,11 @@ func (g *graph) block(off int32) *block {
 func (g *graph) split(start int32, returns []int32) {
 	b := g.heads[start]
 	taken := map[int32]bool{start: true}
-	for _, l := range b.links {
-		to := start&^pageMask + l.target
-		taken[to] = taken[to] || l.taken
+	for x := b; x != nil; x = x.alone() {
+		for _, l := range x.links {
+			to := start&^pageMask + l.target
+			taken[to] = taken[to] || l.taken
+		}
 	}
 	off := start
 	var n *node
@@ -325,9 +329,11 @@ func (g *graph) header(loop map[int32]bool) (header int32, ok bool) {
 			if loop[n<<12|int32(from.start)] {
 				continue
 			}
-			for _, l := range from.links {
-				if l.taken {
-					entered[n<<12+l.target] = true
+			for x := from; x != nil; x = x.alone() {
+				for _, l := range x.links {
+					if l.taken {
+						entered[n<<12+l.target] = true
+					}
 				}
 			}
 		}

@@ -30,6 +30,9 @@ const enterFrame = amd64.CallStack
 //go:noescape
 func enter(routine, state, code uintptr)
 
+// hasShared: accesses of blocks can share a check.
+const hasShared = true
+
 // hasAcross: the back end has ir.Across.
 const hasAcross = true
 

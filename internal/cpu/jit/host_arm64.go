@@ -60,6 +60,9 @@ func patchLink(code []byte, distance int64) {
 	binary.LittleEndian.PutUint32(code, arm64.Redirect(binary.LittleEndian.Uint32(code), int(distance)))
 }
 
+// hasShared: every access of this host's blocks has its own check.
+const hasShared = false
+
 // hasAcross: see host_amd64.go.
 const hasAcross = true
 

@@ -31,6 +31,7 @@ import (
 	"doppel/internal/cpu/interp"
 	"doppel/internal/cpu/jit/abi"
 	"doppel/internal/cpu/jit/ir"
+	"doppel/internal/cpu/jit/opt"
 	"doppel/internal/memory"
 	"doppel/internal/platform"
 	"doppel/internal/riscv/hart"
@@ -64,6 +65,7 @@ type VCPU struct {
 	block ir.Block
 	group group // for translate
 	walk  walk  // for promote
+	share opt.Sharer
 	stats Stats
 
 	generation uint64 // of interp, that the active pages belong to
@@ -89,6 +91,8 @@ type context struct {
 	fpStatus, fpClean      uint32
 	codeBase               uintptr
 	stack                  uintptr
+	crossed                uint32
+	addends                [abi.Addends]uint64
 }
 
 var (
@@ -138,6 +142,7 @@ func makeLayout() abi.Layout {
 		ResValid: rel(hartAt + unsafe.Offsetof(v.h.State.ResValid)), ResSize: rel(hartAt + unsafe.Offsetof(v.h.State.ResSize)),
 		FPOn: rel(ctx + unsafe.Offsetof(v.context.fpOn)), FPUsed: rel(ctx + unsafe.Offsetof(v.context.fpUsed)),
 		FPMoves: rel(ctx + unsafe.Offsetof(v.context.fpMoves)), FRM: rel(hartAt + unsafe.Offsetof(v.h.State.FRM)),
+		Addends: rel(ctx + unsafe.Offsetof(v.context.addends)), Crossed: rel(ctx + unsafe.Offsetof(v.context.crossed)),
 		SiteTable: rel(unsafe.Offsetof(v.sites) + unsafe.Offsetof(v.sites.table)),
 		SiteLogs:  rel(unsafe.Offsetof(v.sites) + unsafe.Offsetof(v.sites.logs)),
 		Consts:    rel(unsafe.Offsetof(v.consts)),

@@ -37,6 +37,8 @@ func TestLayout(t *testing.T) {
 		{"Left", layout.Left, uintptr(unsafe.Pointer(&v.left))},
 		{"Base", layout.Base, uintptr(unsafe.Pointer(&v.page))},
 		{"Asks", layout.Asks, uintptr(unsafe.Pointer(&v.asks))},
+		{"Addends", layout.Addends, uintptr(unsafe.Pointer(&v.addends))},
+		{"Crossed", layout.Crossed, uintptr(unsafe.Pointer(&v.crossed))},
 		{"Stack", layout.Stack, uintptr(unsafe.Pointer(&v.stack))},
 		{"PC", layout.PC, uintptr(unsafe.Pointer(&v.pc))},
 		{"Resume", layout.Resume, uintptr(unsafe.Pointer(&v.resume))},

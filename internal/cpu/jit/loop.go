@@ -101,19 +101,21 @@ func (w *walk) leadsBack(b *block) bool {
 			return true
 		}
 		base := at &^ pageMask
-		for i := range x.links {
-			l := &x.links[i]
-			to := base + l.target
-			if to == start {
-				return true
+		for y := x; y != nil; y = y.alone() {
+			for i := range y.links {
+				l := &y.links[i]
+				to := base + l.target
+				if to == start {
+					return true
+				}
+				if !l.taken && !w.led(to) {
+					continue
+				}
+				if l.taken && l.far {
+					w.add(to>>12, y.farTo(i))
+				}
+				w.reach(to)
 			}
-			if !l.taken && !w.led(to) {
-				continue
-			}
-			if l.taken && l.far {
-				w.add(to>>12, x.farTo(i))
-			}
-			w.reach(to)
 		}
 		// What follows a call, and where regions have led.
 		if calls(raw) || w.led(end) {

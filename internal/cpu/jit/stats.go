@@ -24,6 +24,8 @@ type Stats struct {
 	Stale     uint64 // pages dropped because their code had changed
 	Slow      uint64 // instructions that the interpreter executed inside blocks
 	Links     uint64 // jumps linked
+	Shared    uint64 // times that a check for several accesses failed
+	Separated uint64 // blocks made again without such checks
 	Lookups   uint64 // jumps that missed the jump cache
 	Slices    uint64 // ends of slices
 	Cold      uint64 // times that the interpreter took over
@@ -32,8 +34,8 @@ type Stats struct {
 
 func (s Stats) String() string {
 	var sb strings.Builder
-	fmt.Fprintf(&sb, "%d blocks, %d regions, %d bytes, %d evictions, %d stale pages; exits: slow %d, link %d, lookup %d, slice %d, cold %d; slow:",
-		s.Blocks, s.Regions, s.Bytes, s.Evictions, s.Stale, s.Slow, s.Links, s.Lookups, s.Slices, s.Cold)
+	fmt.Fprintf(&sb, "%d blocks, %d regions, %d bytes, %d evictions, %d stale pages; exits: slow %d, shared %d, link %d, lookup %d, slice %d, cold %d; slow:",
+		s.Blocks, s.Regions, s.Bytes, s.Evictions, s.Stale, s.Slow, s.Shared, s.Links, s.Lookups, s.Slices, s.Cold)
 	ops := make([]riscv.Op, riscv.NumOps)
 	for i := range ops {
 		ops[i] = riscv.Op(i)
@@ -63,6 +65,8 @@ func (v *VCPU) Counts() []cpu.Count {
 		{Name: "pages compared", N: s.Compared},
 		{Name: "stale pages", N: s.Stale},
 		{Name: "slow instructions", N: s.Slow},
+		{Name: "failed shared checks", N: s.Shared},
+		{Name: "blocks made again", N: s.Separated},
 		{Name: "links", N: s.Links},
 		{Name: "lookups", N: s.Lookups},
 		{Name: "slices", N: s.Slices},

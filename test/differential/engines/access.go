@@ -1,6 +1,10 @@
 package engines
 
-import "doppel/internal/riscv"
+import (
+	"slices"
+
+	"doppel/internal/riscv"
+)
 
 func (p *program) walker() uint8 { return uint8(walker + p.r.IntN(3)) }
 
@@ -47,6 +51,65 @@ func (p *program) access() {
 	default: // what was stored is loaded in another size
 		p.emit(riscv.Inst{Op: riscv.SD, Rs1: base, Rs2: x, Imm: imm})
 		p.emit(riscv.Inst{Op: riscv.LHU, Rd: p.scratch5(), Rs1: base, Imm: imm + int64(p.r.IntN(4))*2})
+	}
+}
+
+// group emits accesses off one base, or two in turn, as compilers do where they
+// save registers, copy, or fill in structures. Bases are copies of walkers in
+// registers of all kinds, and may move.
+func (p *program) group() {
+	var bases []uint8
+	for range 1 + p.r.IntN(2) {
+		b := p.walker()
+		if !p.chance(3) {
+			t := p.scratch5()
+			p.emit(riscv.Inst{Op: riscv.ADDI, Rd: t, Rs1: b, Imm: int64(p.r.IntN(3)) * 16})
+			b = t
+		}
+		bases = append(bases, b)
+	}
+	other := func() uint8 { // no base
+		for {
+			if x := p.scratch5(); !slices.Contains(bases, x) {
+				return x
+			}
+		}
+	}
+	loads, stores := p.r.IntN(3), p.r.IntN(3)
+	off := int64(p.r.IntN(8)) * 8
+	for range 3 + p.r.IntN(10) {
+		b := bases[p.r.IntN(len(bases))]
+		off = (off + []int64{8, 8, 8, 4, 16, 1, 40}[p.r.IntN(7)]) % 256
+		if p.chance(8) {
+			off = int64(p.r.IntN(512))
+		}
+		switch n := p.r.IntN(4 + loads + stores); {
+		case n == 0:
+			p.emit(riscv.Inst{Op: riscv.XOR, Rd: other(), Rs1: p.scratch(), Rs2: p.scratch()})
+		case n == 1 && !slices.Contains(locked, b) && p.chance(2):
+			p.emit(riscv.Inst{Op: riscv.ADDI, Rd: b, Rs1: b, Imm: []int64{-16, 8, 16, 64}[p.r.IntN(4)]})
+		case n == 1 && p.chance(3):
+			p.atomic(p.walker())
+		case n == 1 && p.chance(3):
+			end := label{at: -1}
+			p.jump(riscv.Inst{Op: riscv.BEQ, Rs1: p.scratch(), Rs2: p.scratch()}, &end)
+			p.emit(riscv.Inst{Op: riscv.SD, Rs1: b, Rs2: p.scratch(), Imm: off})
+			p.bind(&end)
+		case n == 1 && p.chance(2):
+			f := uint8(p.r.IntN(32))
+			p.emit([]riscv.Inst{{Op: riscv.FLD, Rd: f, Rs1: b, Imm: off}, {Op: riscv.FSD, Rs1: b, Rs2: f, Imm: off},
+				{Op: riscv.FLW, Rd: f, Rs1: b, Imm: off}}[p.r.IntN(3)])
+		case n < 3+loads:
+			p.emit(riscv.Inst{Op: []riscv.Op{riscv.LD, riscv.LD, riscv.LW, riscv.LBU, riscv.LH}[p.r.IntN(5)], Rd: other(), Rs1: b, Imm: off})
+		default:
+			p.emit(riscv.Inst{Op: []riscv.Op{riscv.SD, riscv.SD, riscv.SW, riscv.SB, riscv.SH}[p.r.IntN(5)], Rs1: b, Rs2: p.scratch(), Imm: off})
+		}
+	}
+	if p.chance(4) { // the base is what it leads to
+		b := bases[0]
+		if !slices.Contains(locked, b) {
+			p.emit(riscv.Inst{Op: riscv.LD, Rd: b, Rs1: b, Imm: off})
+		}
 	}
 }
 

@@ -54,6 +54,8 @@ func (p *program) statement() {
 		p.far()
 	case flags:
 		p.flags()
+	case group:
+		p.group()
 	case known:
 		p.known()
 	default:

@@ -46,11 +46,12 @@ const (
 	far          // a jump to just before the end of a page
 	flags        // floating-point flags are read, or cleared
 	known        // constants of all widths, and what is done with them
+	group        // accesses near each other, off one base that may move
 	numKinds int = iota
 )
 
 func (k kind) String() string {
-	return [...]string{"snippet", "access", "advance", "rebase", "branch", "loop", "call", "table", "trap", "privil", "rewrite", "far", "flags", "known"}[k]
+	return [...]string{"snippet", "access", "advance", "rebase", "branch", "loop", "call", "table", "trap", "privil", "rewrite", "far", "flags", "known", "group"}[k]
 }
 
 var themes = []theme{
@@ -66,6 +67,8 @@ var themes = []theme{
 	{name: "tight, late faults", kinds: [numKinds]int{snippet: 3, known: 1, access: 6, advance: 3, branch: 2, loop: 4, call: 1, far: 1}, tight: true},
 	{name: "tight, other contexts", kinds: [numKinds]int{snippet: 1, access: 6, advance: 1, rebase: 1, branch: 1, loop: 5, trap: 2, privil: 1}, tight: true},
 	{name: "float", kinds: [numKinds]int{snippet: 8, flags: 2, access: 2, branch: 1, loop: 3}, plain: true, clean: true},
+	{name: "groups", kinds: [numKinds]int{snippet: 1, access: 1, group: 8, advance: 2, rebase: 1, branch: 2, loop: 3, call: 1}, plain: true, clean: true},
+	{name: "groups, late faults", kinds: [numKinds]int{snippet: 1, access: 1, group: 8, advance: 4, rebase: 1, branch: 2, loop: 3, privil: 1, trap: 1}, plain: true},
 	{name: "instructions", kinds: [numKinds]int{snippet: 10, access: 2, branch: 1, loop: 2}, clean: true},
 }
 

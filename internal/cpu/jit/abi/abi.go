@@ -38,6 +38,8 @@ type Layout struct {
 	FPUsed        int32 // 32 bits: the host's flags are the guest's
 	Consts        int32 // of the back end
 	SiteTable     int32 // sites, see the back end
+	Addends       int32 // Addends of 8 bytes: where pages are, within a block
+	Crossed       int32 // 32 bits: 1 if what was not found lies in two pages
 	SiteLogs      int32 // where the log of sites is for each kind of data context, in bytes as here, or 0
 
 	System System
@@ -71,14 +73,18 @@ type CodeTable [2048]uint32
 
 // Reasons why code is left.
 const (
-	ExitSlow   = iota // the instruction ID is the interpreter's
-	ExitLink          // to PC, by link ID, that is not patched yet
-	ExitLookup        // to PC, whose code the CodeTables do not lead to
-	ExitBudget        // before PC: less is left than the block needs
-	ExitPause         // as ExitBudget, in a region: to go on, resume
-	ExitAcross        // before PC, where an instruction is in two pages: the second is not what it was
+	ExitSlow      = iota // the instruction ID is the interpreter's
+	ExitLink             // to PC, by link ID, that is not patched yet
+	ExitLookup           // to PC, whose code the CodeTables do not lead to
+	ExitBudget           // before PC: less is left than the block needs
+	ExitPause            // as ExitBudget, in a region: to go on, resume
+	ExitAcross           // before PC, where an instruction is in two pages: the second is not what it was
+	ExitInterpret        // before the instruction ID: the interpreter is to go on there
 	NumExits
 )
+
+// Addends is how many there are in a Layout.
+const Addends = 16
 
 // Link is a jump that can be patched to lead to the block at Target. Places
 // are distances from the start of the block's code.

@@ -178,20 +178,77 @@ func sample() []ir.Inst {
 	return all
 }
 
+func homeOr(r ir.Reg, other Reg) Reg {
+	if h := mappedHomes[r]; h != noHome {
+		return h
+	}
+	return other
+}
+
+// TestSharedChecks: what shares a site is checked once, and found again in
+// memory where RDX has been lost.
+func TestSharedChecks(t *testing.T) {
+	l := &Layout{X: -128, F: 128, Loads: 0x10000, Stores: 0x20000, TLBEntries: 1024, DataContext: 0x30000, Addends: 0x40000}
+	r := NewRoutines(l)
+	load := func(base ir.Reg, site, span uint16, imm int64) ir.Inst {
+		return ir.Inst{Op: ir.Load, Size: 8, Dst: 20, A: base, Imm: imm, Site: site, Span: span}
+	}
+	for _, c := range []struct {
+		name                string
+		insts               []ir.Inst
+		checks, kept, again int
+	}{
+		{"one base", []ir.Inst{load(2, 1, 24, 0), load(2, 1, 0, 8), load(2, 1, 0, 16)}, 1, 0, 0},
+		{"in memory", []ir.Inst{load(20, 1, 24, 0), load(20, 1, 0, 8)}, 1, 0, 0},
+		{"each its own", []ir.Inst{load(2, 1, 8, 0), load(8, 2, 8, 0)}, 2, 0, 0},
+		{"in turn", []ir.Inst{load(2, 1, 16, 0), load(8, 2, 16, 0), load(2, 1, 0, 8), load(8, 2, 0, 8)}, 2, 2, 2},
+		{"something between", []ir.Inst{load(2, 1, 16, 0), {Op: ir.Add, Dst: 21, A: 22, B: 23}, load(2, 1, 0, 8)}, 1, 0, 0},
+		{"something that takes RDX between", []ir.Inst{load(2, 1, 16, 0), {Op: ir.MulHU, Dst: 21, A: 22, B: 23}, load(2, 1, 0, 8)}, 1, 1, 1},
+	} {
+		for i := range c.insts {
+			c.insts[i].Index = uint8(i)
+		}
+		n := len(c.insts)
+		code := NewEmitter(l, r).Emit(&ir.Block{Count: n + 1, Insts: append(c.insts, ir.Inst{Op: ir.JumpReg, A: 1, Index: uint8(n)})}, 0x1000, 5)
+		checks, kept, again := 0, 0, 0
+		for pc := 0; pc < len(code.Bytes); {
+			x, err := x86asm.Decode(code.Bytes[pc:], 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			pc += x.Len
+			for i, arg := range x.Args[:2] {
+				switch m, ok := arg.(x86asm.Mem); {
+				case !ok || m.Base != x86asm.R15:
+				case m.Index == x86asm.RCX && int32(m.Disp) == l.Loads && x.Op == x86asm.CMP:
+					checks++
+				case int32(m.Disp) >= l.Addends && i == 0:
+					kept++
+				case int32(m.Disp) >= l.Addends:
+					again++
+				}
+			}
+		}
+		if checks != c.checks || kept != c.kept || again != c.again {
+			t.Errorf("%s: %d checks, %d addends kept and %d loaded; want %d, %d, %d", c.name, checks, kept, again, c.checks, c.kept, c.again)
+		}
+	}
+}
+
 // TestDecodes: all that is emitted is made of instructions, its jumps stay in
 // the block or lead to a routine, and what it writes, other than through an
-// address that a TLB has translated into RAX or RDX, is at a place that the
+// address that a TLB has translated into RAX or RDX, or for which RDX has what is to be added to its base, is at a place that the
 // Layout names.
 func TestDecodes(t *testing.T) {
-	l := &Layout{X: -128, F: 128, FFlags: 400, Loads: 0x10000, Stores: 0x20000, TLBEntries: 1024, DataContext: 0x30000, Fetches: 0x40000,
+	l := &Layout{X: -128, F: 128, FFlags: 400, Loads: 0x10000, Stores: 0x20000, TLBEntries: 1024, DataContext: 0x30000, Fetches: 0x40000, Addends: 0x34000,
 		FetchEntries: 4096, FetchContext: 0x31000, CodeBase: 0x31008, Left: 0x32000, Base: 0x32008, PC: 0x32010, Resume: 0x32018, ID: 0x32020, Reason: 0x32024,
 		FPOn: 0x32028, FPUsed: 0x3202c, FPStatus: 0x32030, FPClean: 0x32034, FPMoves: 0x32038, FRM: 0x3203c,
 		ResHost: 0x32040, ResValue: 0x32048, ResValid: 0x32050, ResSize: 0x32051,
 		System: abi.System{Mstatus: 0x33000, Stvec: 0x33008, Sscratch: 0x33010, Sepc: 0x33018, Scause: 0x33020, Stval: 0x33028, Satp: 0x33030,
 			Priv: 0x33038, Direct: 0x33039}}
 	r := NewRoutines(l)
-	routines := map[int]bool{r.Enter: true, r.slow: true, r.link: true, r.look: true, r.far: true, r.short: true, r.status: true, r.call: true, r.ret: true, r.across: true}
-	for _, at := range slices.Concat(r.setFCSR[:], r.zeroTimesInf[:], r.class[:], r.loads[:], r.stores[:]) {
+	routines := map[int]bool{r.Enter: true, r.slow: true, r.link: true, r.look: true, r.far: true, r.short: true, r.interpret: true, r.moreLoads: true, r.moreStores: true, r.status: true, r.call: true, r.ret: true, r.across: true}
+	for _, at := range slices.Concat(r.setFCSR[:], r.zeroTimesInf[:], r.class[:]) {
 		routines[at] = true
 	}
 	e := NewEmitter(l, r)
@@ -215,8 +272,12 @@ func TestDecodes(t *testing.T) {
 				inState := m.Base == x86asm.R15 && m.Index == 0 && (d >= l.X && d < l.X+256 || d >= l.F && d < l.F+256 || d == l.FPUsed || d == l.FPStatus || d == l.FFlags ||
 					d == l.ResHost || d == l.ResValue || d == l.ResValid || d == l.ResSize ||
 					riscv.CSR(in.Target) != riscv.CSRSatp && d >= l.System.Mstatus && d < l.System.Satp)
-				translated := (m.Base == x86asm.RAX || m.Base == x86asm.RDX) && m.Index == 0 && (d == 0 || in.Op == ir.ZeroLine && d < 64 && d%16 == 0)
+				// RDX is what added to A makes the host's address.
+				translated := in.IsMemory() && m.Base == x86asm.RDX && m.Index != 0 && m.Scale == 1 && d == int32(in.Imm) || (m.Base == x86asm.RAX || m.Base == x86asm.RDX) && m.Index == 0 && (d == 0 || in.Op == ir.ZeroLine && d < 64 && d%16 == 0)
 				barrier := m.Base == x86asm.RSP && x.Op == x86asm.OR && x.Args[1] == x86asm.Imm(0)
+				if translated && m.Index != 0 && m.Index != x86asm.RAX+x86asm.Reg(homeOr(in.A, RAX)) {
+					t.Errorf("%v: writes %v, whose index is not its base", in, x)
+				}
 				if !inState && !translated && !barrier {
 					t.Errorf("%v: writes %v", in, x)
 				}

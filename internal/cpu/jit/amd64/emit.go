@@ -40,8 +40,8 @@ type Routines struct {
 
 	fillLoad, fillStore int
 
-	// For misaligned accesses of 2, 4 and 8 bytes.
-	loads, stores [4]int
+	moreLoads, moreStores int // page.go
+	interpret             int // leaves for good before the instruction EAX
 
 	// system.go
 	status, call, ret int
@@ -96,7 +96,7 @@ func NewRoutines(l *Layout) *Routines {
 func (r *Routines) emit(l *Layout) {
 	var a asm
 	r.fpRoutines.emit(&a, l)
-	r.misaligned(&a, l)
+	r.moreRoutines(&a, l)
 	r.Enter = a.pos()
 	a.aluMI(aluCmp, false, at(state, l.FPUsed), 0)
 	unarmed := a.jcc(ccE)
@@ -120,6 +120,9 @@ func (r *Routines) emit(l *Layout) {
 	a.movMR(at(state, l.Resume), RDX)
 	a.mov32MR(at(state, l.ID), RAX)
 	exit(abi.ExitSlow)
+	r.interpret = a.pos()
+	a.mov32MR(at(state, l.ID), RAX)
+	exit(abi.ExitInterpret)
 	r.ask = a.pos()
 	a.aluMI(aluSub, false, at(state, l.Asks), 1)
 	a.patch(a.jcc(ccAE), r.far)
@@ -186,8 +189,8 @@ type stub struct {
 	resume int
 	copies []fcopy // to be there when the block goes on
 
-	retry int // a routine that may make the address after all, or 0
-	back  int // where it is used
+	check pageCheck // that has failed, if in is not nil
+	final bool      // the block is left for good, before the instruction
 
 	leave bool  // the block does not go on,
 	next  int32 // but what is at this offset does
@@ -203,12 +206,14 @@ type side struct {
 // Emitter makes code. It is used by one goroutine.
 type Emitter struct {
 	asm
-	home  homes
-	l     *Layout
-	r     *Routines
-	at    int // address of the block's code, from that of the Routines
-	id    int32
-	fp    fregs
+	home homes
+	l    *Layout
+	r    *Routines
+	at   int // address of the block's code, from that of the Routines
+	id   int32
+	inst int // its number in blk, in blocks
+	fp   fregs
+	planned
 	slows []stub
 	ints  []int   // that slows have parts of
 	known []fcopy // as well
@@ -235,9 +240,13 @@ func (e *Emitter) Emit(b *ir.Block, at int, id int) abi.Code {
 	short := e.jcc(ccS)
 	e.fp.reset()
 	e.ints, e.known = e.ints[:0], e.known[:0]
+	e.plan(b.Insts)
 	for i := range b.Insts {
-		e.cur = &b.Insts[i]
+		e.cur, e.inst = &b.Insts[i], i
 		e.one(e.cur)
+		if !e.cur.IsMemory() && !keepsAddend(e.cur) {
+			e.held = 0
+		}
 		if op := e.cur.Op; op >= ir.CSRSwap && op <= ir.Return {
 			e.fp.moves, e.fp.armed = false, false // it may have changed mstatus.FS
 		}
@@ -295,9 +304,13 @@ func (e *Emitter) slowStub(s *stub) {
 		return
 	}
 	e.here(s.from...)
-	if s.retry != 0 {
-		e.callRoutine(s.retry)
-		e.patch(e.jcc(ccAE), s.back)
+	if s.check.in != nil {
+		e.refill(&s.check)
+	}
+	if s.final {
+		e.movRI(RAX, int64(e.id|int32(s.index)))
+		e.leave(e.r.interpret)
+		return
 	}
 	e.exitSlow(s.index)
 	if !s.leave {
@@ -319,7 +332,7 @@ func (e *Emitter) slow(from ...int) {
 		e.deopt(from...)
 		return
 	}
-	e.slows = append(e.slows, stub{from: e.keep(from), index: e.cur.Index, resume: e.pos(), copies: e.copies()})
+	e.slows = append(e.slows, stub{from: e.keep(from), index: e.cur.Index, resume: e.pos(), copies: e.copies(), final: e.inst < int(e.until)})
 }
 
 // keep copies displacements to where they last until the code is made.

@@ -336,23 +336,19 @@ func (e *Emitter) floatMove(in *ir.Inst) (odd []int) {
 	w := size == 8
 	switch in.Op {
 	case ir.FLoad:
-		e.address(in)
-		miss := e.translate(e.l.Loads, size)
-		back := e.pos()
-		e.rm(scalar(0x10, size), xmm0, at(RAX, 0))
+		m, check := e.place(in)
+		e.rm(scalar(0x10, size), xmm0, m)
 		e.xput(in.Dst, size, xmm0)
-		e.slowAccess(miss, back, false, size)
+		e.slowAccess(check)
 	case ir.FStore:
-		e.address(in)
-		miss := e.translate(e.l.Stores, size)
-		back := e.pos()
+		m, check := e.place(in)
 		if x, ok := e.xcached(in.B, size); ok {
-			e.rm(scalar(0x11, size), x, at(RAX, 0))
+			e.rm(scalar(0x11, size), x, m)
 		} else {
 			e.rm(op{code: 0x8b, w: w}, RCX, e.l.f(in.B))
-			e.rm(op{code: 0x89, w: w}, RCX, at(RAX, 0))
+			e.rm(op{code: 0x89, w: w}, RCX, m)
 		}
-		e.slowAccess(miss, back, true, size)
+		e.slowAccess(check)
 	case ir.FToX:
 		d := e.dst(in.Dst)
 		x, ok := e.xcached(in.A, size)

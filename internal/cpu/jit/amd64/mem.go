@@ -38,15 +38,13 @@ func (e *Emitter) translate(tlb int32, size uint8) (miss int) {
 }
 
 func (e *Emitter) load(in *ir.Inst) {
-	e.address(in)
-	miss := e.translate(e.l.Loads, in.Size)
-	back := e.pos()
+	m, check := e.place(in)
 	if in.Dst != 0 {
 		d := e.dst(in.Dst)
-		e.rm(loadOp(in.Size, in.Flags&ir.Signed != 0), d, at(RAX, 0))
+		e.rm(loadOp(in.Size, in.Flags&ir.Signed != 0), d, m)
 		e.put(in.Dst, d)
 	}
-	e.slowAccess(miss, back, false, in.Size)
+	e.slowAccess(check)
 }
 
 func loadOp(size uint8, signed bool) op {
@@ -80,9 +78,7 @@ func storeOp(size uint8) op {
 }
 
 func (e *Emitter) store(in *ir.Inst) {
-	e.address(in)
-	miss := e.translate(e.l.Stores, in.Size)
-	back := e.pos()
-	e.rm(storeOp(in.Size), e.reg(in.B, RCX), at(RAX, 0))
-	e.slowAccess(miss, back, true, in.Size)
+	m, check := e.place(in)
+	e.rm(storeOp(in.Size), e.reg(in.B, RCX), m)
+	e.slowAccess(check)
 }

@@ -119,6 +119,12 @@ func (i *Inst) IsMemory() bool {
 	return i.Op == Load || i.Op == Store || i.Op == FLoad || i.Op == FStore
 }
 
+// Remaps tells whether memory may be elsewhere after i, for those who have found
+// it before.
+func (i *Inst) Remaps() bool {
+	return i.Op == Slow || i.Op >= CSRSwap && i.Op <= Across
+}
+
 // Pure tells whether i only computes Dst from integer registers: it never leaves its code.
 func (i *Inst) Pure() bool {
 	return i.Op == Nop || i.Op >= Const && i.Op <= RevBits
