@@ -11,10 +11,10 @@ const (
 	maxSites = 1 << 10
 )
 
-// share gives every access that has a base register a site, and one to all
+// share gives every access that has a base register, and no site yet, a site, and one to all
 // those of a block whose bases are known to be a constant apart.
 func share(r *ir.Region) {
-	s := Sharer{sites: 1}
+	s := Sharer{sites: max(r.Sites, 1)}
 	for n := range r.Blocks {
 		s.share(r.Blocks[n].Insts)
 	}
@@ -58,7 +58,7 @@ func (s *Sharer) share(insts []ir.Inst) {
 	for i := range insts {
 		in := &insts[i]
 		switch {
-		case in.IsMemory() && in.A != 0 && s.sites+len(s.groups) < maxSites:
+		case in.IsMemory() && in.A != 0 && in.Site == 0 && s.sites+len(s.groups) < maxSites:
 			b := &bases[in.A]
 			if b.group == 0 || !s.groups[b.group-1].takes(in, b.delta, branches) {
 				s.groups = append(s.groups, group{first: in, lo: in.Imm, hi: in.Imm + int64(in.Size), branches: branches})
