@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"doppel/internal/platform"
 	"doppel/internal/state"
 )
 
@@ -64,8 +65,7 @@ func (h *Host) Resume() {
 
 func (h *Host) NewTimer(fn func()) Timer {
 	t := &hostTimer{clock: h, fn: fn}
-	t.host = time.AfterFunc(math.MaxInt64, t.expire)
-	t.host.Stop()
+	t.host = platform.NewTimer(t.expire)
 	return t
 }
 
@@ -91,7 +91,7 @@ func (h *Host) Restore(d *state.Decoder, _ uint32) error {
 type hostTimer struct {
 	clock    *Host
 	fn       func()
-	host     *time.Timer
+	host     *platform.Timer
 	deadline uint64
 }
 

@@ -1,6 +1,10 @@
 package sched
 
-import "time"
+import (
+	"time"
+
+	"doppel/internal/platform"
+)
 
 // Time is where a Scheduler has its time and its timers from.
 type Time interface {
@@ -24,13 +28,9 @@ type hostTime struct{ start time.Time }
 
 func (h hostTime) Now() int64 { return int64(time.Since(h.start)) }
 
-func (h hostTime) NewTimer(fn func()) Timer {
-	t := time.AfterFunc(time.Hour, fn)
-	t.Stop()
-	return hostTimer{t}
-}
+func (h hostTime) NewTimer(fn func()) Timer { return hostTimer{platform.NewTimer(fn)} }
 
-type hostTimer struct{ t *time.Timer }
+type hostTimer struct{ t *platform.Timer }
 
 func (t hostTimer) Reset(after int64) { t.t.Reset(time.Duration(after)) }
 func (t hostTimer) Stop()             { t.t.Stop() }
