@@ -88,7 +88,7 @@ func TestIdle(t *testing.T) {
 	// Linux looks for fragmented memory twice a second, and sums counts up once,
 	// unless it is told not to.
 	first.sh("echo 0 > /proc/sys/vm/compaction_proactiveness; echo 60 > /proc/sys/vm/stat_interval")
-	first.sh("sleep 3")
+	first.sh("sleep 45") // until what that changes has come to rest
 	if err := first.Pause(); err != nil {
 		t.Fatal(err)
 	}
