@@ -24,6 +24,7 @@ const (
 var version = "unknown"
 
 func main() {
+	startWithoutGC()
 	os.Exit(status(root().ExecuteContext(context.Background())))
 }
 
