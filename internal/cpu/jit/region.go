@@ -3,6 +3,7 @@
 package jit
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -31,6 +32,11 @@ const (
 	sampleWindow = 2048
 	maxTries     = 5
 
+	// strayInstructions for each miss of a site are too few, and a region is given
+	// up for that so often at most.
+	strayInstructions = 256
+	maxStrays         = 6
+
 	maxRegionBlocks = 96
 	maxRegionInsts  = 800
 )
@@ -55,6 +61,8 @@ type region struct {
 	entries  map[int32]uintptr // where it goes on then
 	sites    int               // the first of its sites
 	ownSites int               // how many it has
+	roams    map[int32]bool    // accesses that have ever been found to roam
+	strayed  int               // times that it was given up, see strays
 }
 
 // sample counts that a slice has ended before pc, where there is a block.
@@ -176,8 +184,11 @@ func (v *VCPU) promote(b *block, va uint64) bool {
 // to go on.
 func (v *VCPU) warm() (code uintptr, again bool) {
 	r := v.code.blocks[v.id>>8].inside()
-	if r.source == nil || r.blocks == 0 { // done, or left for good
+	switch {
+	case r.blocks == 0: // left for good
 		return 0, false
+	case r.source == nil:
+		return 0, v.strays(r)
 	}
 	at := int32(v.pc - v.page)
 	r.heat[at]++
@@ -199,7 +210,32 @@ func (v *VCPU) warm() (code uintptr, again bool) {
 		r.source = nil
 		return 0, false
 	}
+	r.heated = 0
 	return r.entries[at], true
+}
+
+// strays looks now and then at a region that has been made again. If its accesses
+// now miss their sites often, since the data of this process lie otherwise than
+// those that it was made by, the region is given up, and found and made like a new one.
+func (v *VCPU) strays(r *region) bool {
+	if r.heated++; r.heated < v.warmSlices<<r.strayed {
+		return false
+	}
+	instructions := r.heated * int(v.slice)
+	r.heated = 0
+	misses := 0
+	for i := range r.ownSites {
+		s := &v.sites.table[r.sites+i]
+		misses += int(s.state >> 1)
+		s.state &= 1
+	}
+	if misses < instructions/strayInstructions || r.strayed == maxStrays {
+		return false
+	}
+	r.strayed++
+	v.stats.Strayed++
+	v.code.leave(r)
+	return true
 }
 
 // access is a check of a region.
@@ -231,6 +267,8 @@ func (v *VCPU) roaming(own *region) map[int32]bool {
 			found[a.off] = true
 		}
 	}
+	maps.Copy(found, own.roams)
+	own.roams = found
 	return found
 }
 
@@ -359,13 +397,18 @@ func (v *VCPU) install(header *block, r *ir.Region, pages map[int32]*codePage, v
 // as blocks again.
 func (c *cache) leaveRegions(p *codePage) {
 	for _, r := range p.regions {
-		if r.blocks == 0 {
-			continue
-		}
-		r.blocks = 0
-		at := int(r.header.code - c.mem.Exec)
-		copy(c.mem.Bytes[at:], r.start)
-		c.mem.Written(at, jumpBytes)
+		c.leave(r)
 	}
 	p.regions = nil
+}
+
+// leave has the header of a region run as a block again.
+func (c *cache) leave(r *region) {
+	if r.blocks == 0 {
+		return
+	}
+	r.blocks = 0
+	at := int(r.header.code - c.mem.Exec)
+	copy(c.mem.Bytes[at:], r.start)
+	c.mem.Written(at, jumpBytes)
 }

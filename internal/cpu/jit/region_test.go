@@ -166,3 +166,45 @@ func TestRandomLoops(t *testing.T) {
 	}
 	t.Log(s)
 }
+
+// TestStrays: a region that was made by data in one page is given up when they
+// lie in several, and made for that.
+func TestStrays(t *testing.T) {
+	if !hasRegions {
+		t.Skip("this host's back end makes no regions")
+	}
+	m, v := machineOf(t, Options{Threshold: -1, Samples: 2, Slice: 400}, `
+	la s0, data
+	li s1, 0	# between the data
+	li a0, 0
+1:	xor s2, s2, s1
+	add t0, s0, s2
+	ld t1, 0(t0)
+	add a0, a0, t1
+	sd a0, 8(t0)
+	addi a1, a1, 1
+	j 1b
+	.balign 4096
+data:	.8byte 1
+	.zero 4088
+	.8byte 1
+	.zero 4088
+`, cputest.Options{})
+	for range 20 {
+		run(t, v, 20_000)
+	}
+	first := v.stats
+	if first.Regions < 2 || first.Strayed != 0 {
+		t.Fatalf("%v, %d given up, by data in one page", first, first.Strayed)
+	}
+	m.Hart().X[9] = 4096
+	for range 40 {
+		run(t, v, 20_000)
+	}
+	if s := v.stats; s.Strayed != 1 || s.Regions < first.Regions+2 {
+		t.Errorf("%v, %d given up", s, s.Strayed)
+	}
+	if h := m.Hart(); h.X[10] != h.X[11] && h.X[10] != h.X[11]+1 {
+		t.Errorf("sum %d after %d rounds", h.X[10], h.X[11])
+	}
+}

@@ -25,6 +25,7 @@ type Stats struct {
 	Slow      uint64 // instructions that the interpreter executed inside blocks
 	Links     uint64 // jumps linked
 	Shared    uint64 // times that a check for several accesses failed
+	Strayed   uint64 // regions given up because their data lay otherwise
 	Separated uint64 // blocks made again without such checks
 	Lookups   uint64 // jumps that missed the jump cache
 	Slices    uint64 // ends of slices
@@ -67,6 +68,7 @@ func (v *VCPU) Counts() []cpu.Count {
 		{Name: "slow instructions", N: s.Slow},
 		{Name: "failed shared checks", N: s.Shared},
 		{Name: "blocks made again", N: s.Separated},
+		{Name: "regions given up", N: s.Strayed},
 		{Name: "links", N: s.Links},
 		{Name: "lookups", N: s.Lookups},
 		{Name: "slices", N: s.Slices},
