@@ -10,7 +10,7 @@ const (
 	overheadTime = 20_000_000
 	// wakeUpCost is what a wake-up can cost at most. Not all that the process
 	// does besides is for machines.
-	wakeUpCost = 50_000
+	wakeUpCost = 100_000
 )
 
 // overhead is what has been seen of it.
