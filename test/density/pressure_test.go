@@ -126,18 +126,28 @@ func TestDiskRunsOut(t *testing.T) {
 // one is memory of another.
 func TestBalloonsFirst(t *testing.T) {
 	const limit = 640 * mib
-	h := newHost(t, doppel.HostConfig{MemoryLimit: limit})
-	a := boot(t, h, doppel.Config{Name: "a", Memory: 512 * mib})
+	disk := randomDisk(t, 300*mib)
+	h := newHost(t, doppel.HostConfig{MemoryLimit: limit, MemorySharing: "off"})
+	a := boot(t, h, doppel.Config{Name: "a", Memory: 512 * mib, Disks: []doppel.Disk{{Path: disk, ReadOnly: true}}})
 	b := boot(t, h, doppel.Config{Name: "b", Memory: 512 * mib})
-	// Small free pieces, which are not reported by themselves.
-	a.sh("mkdir /tmp/d; for i in $(seq 60); do dd if=/dev/urandom of=/tmp/d/$i bs=1M count=5 2>/dev/null; dd if=/dev/urandom of=/tmp/d/k$i bs=64k count=1 2>/dev/null; done; rm /tmp/d/?? /tmp/d/?")
-	b.sh("for i in $(seq 20); do dd if=/dev/urandom of=/tmp/y$i bs=1M count=10 2>/dev/null; sleep 0.3; done")
-	b.sh("dd if=/dev/urandom of=/tmp/z bs=1M count=60 2>/dev/null")
+	a.sh("cat /dev/vda > /dev/null")
+	b.sh("for i in $(seq 20); do dd if=/dev/urandom of=/tmp/y$i bs=1M count=10 2>/dev/null; done")
 	within(t, h, limit)
 	wait(t, "end of both pauses", func() bool { return a.PauseReason() == "" && b.PauseReason() == "" })
 	if n := a.Memory().Returned + b.Memory().Returned; n < 20*mib {
 		t.Errorf("balloons gave %d MiB", n/mib)
 	}
+}
+
+// randomDisk makes a disk of so many bytes, of which no two pages are alike.
+func randomDisk(t *testing.T, size int) (path string) {
+	data := make([]byte, size)
+	rand.NewChaCha8([32]byte{}).Read(data)
+	path = filepath.Join(t.TempDir(), "disk")
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 // With the policy strict, a machine that does not fit is refused.
