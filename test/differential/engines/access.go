@@ -68,13 +68,8 @@ func (p *program) group() {
 		}
 		bases = append(bases, b)
 	}
-	other := func() uint8 { // no base
-		for {
-			if x := p.scratch5(); !slices.Contains(bases, x) {
-				return x
-			}
-		}
-	}
+	p.kept = bases
+	defer func() { p.kept = nil }()
 	loads, stores := p.r.IntN(3), p.r.IntN(3)
 	off := int64(p.r.IntN(8)) * 8
 	for range 3 + p.r.IntN(10) {
@@ -85,7 +80,7 @@ func (p *program) group() {
 		}
 		switch n := p.r.IntN(4 + loads + stores); {
 		case n == 0:
-			p.emit(riscv.Inst{Op: riscv.XOR, Rd: other(), Rs1: p.scratch(), Rs2: p.scratch()})
+			p.emit(riscv.Inst{Op: riscv.XOR, Rd: p.scratch5(), Rs1: p.scratch(), Rs2: p.scratch()})
 		case n == 1 && !slices.Contains(locked, b) && p.chance(2):
 			p.emit(riscv.Inst{Op: riscv.ADDI, Rd: b, Rs1: b, Imm: []int64{-16, 8, 16, 64}[p.r.IntN(4)]})
 		case n == 1 && p.chance(3):
@@ -100,7 +95,7 @@ func (p *program) group() {
 			p.emit([]riscv.Inst{{Op: riscv.FLD, Rd: f, Rs1: b, Imm: off}, {Op: riscv.FSD, Rs1: b, Rs2: f, Imm: off},
 				{Op: riscv.FLW, Rd: f, Rs1: b, Imm: off}}[p.r.IntN(3)])
 		case n < 3+loads:
-			p.emit(riscv.Inst{Op: []riscv.Op{riscv.LD, riscv.LD, riscv.LW, riscv.LBU, riscv.LH}[p.r.IntN(5)], Rd: other(), Rs1: b, Imm: off})
+			p.emit(riscv.Inst{Op: []riscv.Op{riscv.LD, riscv.LD, riscv.LW, riscv.LBU, riscv.LH}[p.r.IntN(5)], Rd: p.scratch5(), Rs1: b, Imm: off})
 		default:
 			p.emit(riscv.Inst{Op: []riscv.Op{riscv.SD, riscv.SD, riscv.SW, riscv.SB, riscv.SH}[p.r.IntN(5)], Rs1: b, Rs2: p.scratch(), Imm: off})
 		}

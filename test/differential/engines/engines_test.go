@@ -59,6 +59,9 @@ func check(t testing.TB, s set, p *program, seed, length uint64) {
 	events := schedule(rand.New(rand.NewPCG(seed, 1)), length)
 	p.devices(events)
 	if err := trial(p, events, s.machines); err != nil {
+		if at, ok := p.written(s.machines[0].ram.Bytes()); ok {
+			err = fmt.Errorf("%w\nThe program has written to its code at %#x: see TestCodeStays", err, at)
+		}
 		t.Fatalf("DOPPEL_SEED=%d, translator %s, theme %q, %v-mode, satp %#x: %v\n%s", seed, s.name, p.theme.name, p.mode, p.state.CSR.Satp, err,
 			last(t, p, events, stopOf(err)))
 	}

@@ -259,10 +259,11 @@ func (p *program) functions() {
 // may return anywhere: it is set just before, and functions keep it.
 const link = 1
 
-// scratch5 is a scratch register other than link.
+// scratch5 is a scratch register to write: no link, and no base of a group, which
+// might lead into code if it were what some instruction of the group has loaded.
 func (p *program) scratch5() uint8 {
 	for {
-		if r := p.scratch(); r != link {
+		if r := p.scratch(); r != link && !slices.Contains(p.kept, r) {
 			return r
 		}
 	}

@@ -82,6 +82,7 @@ type program struct {
 	funcs []label           // of calls
 	sites []int             // instructions that rewrite may replace
 	depth int               // of loops
+	kept  []uint8           // registers that a group's accesses go through
 }
 
 // label is a place in the code, or what waits for it.
@@ -158,6 +159,12 @@ func (p *program) generators(seed uint64) {
 		p.u64(uint64(i), first.X[p.r.IntN(32)])
 	}
 	p.state.X[0], p.state.X[poolReg] = 0, p.constants()
+	for i := range 3 {
+		// Random values would do, but for those below the code, such as
+		// 0x7fff_ffff: a walker that never starts anew goes up from there,
+		// through the code.
+		p.state.X[walker+i] = p.pool[i]
+	}
 }
 
 // notTight are instructions that keep a translator from compiling a loop as a

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -278,6 +279,18 @@ func differ(a, b *hart.Hart) string {
 	}
 	walk("", reflect.ValueOf(a.State), reflect.ValueOf(b.State))
 	return sb.String()
+}
+
+// written finds a byte of the code in RAM that is not the program's and not of an
+// instruction that may be replaced.
+func (p *program) written(ram []byte) (va uint64, ok bool) {
+	for off := range codePages * page {
+		at := p.codeOffset(off)
+		if ram[at] != p.ram[at] && !slices.ContainsFunc(p.sites, func(s int) bool { return off >= s && off < s+4 }) {
+			return p.entry() + uint64(off), true
+		}
+	}
+	return 0, false
 }
 
 // last lists the interpreter's steps of an event that went wrong, so that the

@@ -29,6 +29,7 @@ const (
 	superCode   = 0x0800 // S-mode's, in the same page
 	superData   = 0x2000
 	poolAt      = 0x4000 // constants that programs load from gp
+	shadowAt    = 0x8000 // page tables that stores must not reach, for nothing flushes then
 	codeAt      = 0x10000
 	codePages   = 4
 	dataAt      = 0x20000
@@ -41,14 +42,17 @@ const (
 const (
 	userCode   = 0x10_0000
 	superAlias = 0x20_0000
-	superVA    = 0x30_0000
 	poolVA     = 0x31_0000
-	writeVA    = 0x32_0000 // the code again, to be written
 	dataVA     = 0x40_0000
 
 	// A page of 2 MiB that RAM fills half of. It comes first, so that nothing
 	// that walks up from data finds the code in it.
 	largeVA = 1<<64 - 0x20_0000
+
+	// What nothing is to find that walks up, from the end of that page either,
+	// or is a bit or a power of 2 away from data.
+	superVA = 1<<64 - 0x5f_0000 // the handlers', and what they remember
+	writeVA = 1<<64 - 0x60_0000 // the code again, to be written
 )
 
 // world is where a program runs: memory and the state of the hart at first.
@@ -290,6 +294,7 @@ func (w *world) flat() {
 // shadow gives a world of M-mode page tables that it sees only through MPRV:
 // RAM is where it is, but for some data.
 func (w *world) shadow(mode uint64) {
+	w.next = shadowAt
 	t := &tables{w: w, levels: int(mode) - 5}
 	t.root = w.table()
 	const rw = riscv.PTEV | riscv.PTEA | riscv.PTED | riscv.PTER | riscv.PTEW | riscv.PTEX
