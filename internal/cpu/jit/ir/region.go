@@ -180,7 +180,7 @@ func (r *Region) LongestWay() (longest int32) {
 			}
 		}
 		for j := range b.Insts {
-			if op := b.Insts[j].Op; op == Branch || op == Jump {
+			if op := b.Insts[j].Op; op == Branch || op == Jump || op == Check {
 				on(b.Insts[j].Target)
 			}
 		}
