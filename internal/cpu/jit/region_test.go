@@ -5,6 +5,7 @@ package jit
 import (
 	"encoding/binary"
 	"math/rand/v2"
+	"path/filepath"
 	"testing"
 
 	"doppel/internal/cpu"
@@ -96,7 +97,12 @@ func TestRandomLoops(t *testing.T) {
 		return cputest.NewMachine(t, newEngine, "nop\n", cputest.Options{RAM: 1 << 18})
 	}
 	a := build(func(c hart.Config) cputest.Engine { return interp.New(c) })
-	b := build(engineOf(Options{Threshold: -1, Samples: 1, Slice: 150}))
+	dump := filepath.Join(t.TempDir(), "dump")
+	d, err := CreateDump(dump)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := build(engineOf(Options{Threshold: -1, Samples: 1, Slice: 150, Dump: d}))
 	seed := *seedFlag
 	loops, others := 0, 0
 	for round := range rounds {
@@ -171,7 +177,20 @@ func TestRandomLoops(t *testing.T) {
 		t.Errorf("only %d regions were made of %d programs: this test shows nothing", s.Regions, rounds)
 	}
 	t.Log(s)
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if checkCycles == nil {
+		return
+	}
+	if regions, looks, _ := checkCycles(t, dump); regions < rounds/2 || looks < regions {
+		t.Errorf("%d looks at the budget in %d regions were found: this test shows nothing", looks, regions)
+	}
 }
+
+// checkCycles checks that no way back in the regions of a dump is without a look
+// at the budget, where there is a reader of the host's code.
+var checkCycles func(t *testing.T, dump string) (regions, looks, tables int)
 
 // TestStrays: a region that was made by data in one page is given up when they
 // lie in several, and made for that.

@@ -4,6 +4,7 @@ package jit
 
 import (
 	"fmt"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -56,11 +57,16 @@ loop:	slli t0, s2, 13
 			fmt.Fprintf(&sb, "\t\t.word case%d-table\n", i)
 		}
 		program := sb.String()
-		most := 0
+		most, tables := 0, 0
 		for slice := range int64(12) {
 			t.Run(fmt.Sprint(cases, " ", slice), func(t *testing.T) {
 				a := cputest.NewMachine(t, func(c hart.Config) cputest.Engine { return interp.New(c) }, program, cputest.Options{RAM: 1 << 18})
-				b, v := machineOf(t, Options{Threshold: 2, Samples: 1, Slice: 50 + 7*slice}, program, cputest.Options{RAM: 1 << 18})
+				dump := filepath.Join(t.TempDir(), "dump")
+				d, err := CreateDump(dump)
+				if err != nil {
+					t.Fatal(err)
+				}
+				b, v := machineOf(t, Options{Threshold: 2, Samples: 1, Slice: 50 + 7*slice, Dump: d}, program, cputest.Options{RAM: 1 << 18})
 				for round := range 60 {
 					for _, m := range []*cputest.Machine{a, b} {
 						if e := m.CPUs[0].Run(uint64(400 + 13*round)); e.Reason != cpu.ExitBudget {
@@ -76,7 +82,15 @@ loop:	slli t0, s2, 13
 						most = max(most, r.blocks)
 					}
 				}
+				if err := d.Close(); err != nil {
+					t.Fatal(err)
+				}
+				_, _, n := checkCycles(t, dump)
+				tables += n
 			})
+		}
+		if cases > 4 && tables < 12 {
+			t.Error("no region has a table")
 		}
 		if most < cases {
 			t.Errorf("no region has more than %d blocks of a loop with %d cases: this test shows nothing", most, cases)
