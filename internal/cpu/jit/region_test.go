@@ -201,8 +201,12 @@ func TestStrays(t *testing.T) {
 	m, v := machineOf(t, Options{Threshold: -1, Samples: 2, Slice: 400}, `
 	la s0, data
 	li s1, 0	# between the data
+	li s4, 6364136223846793005
 	li a0, 0
-1:	xor s2, s2, s1
+1:	mul s3, s3, s4	# in no order that turns of the loop could have each a page for
+	addi s3, s3, 1
+	srli s2, s3, 33
+	and s2, s2, s1
 	add t0, s0, s2
 	ld t1, 0(t0)
 	add a0, a0, t1
