@@ -124,11 +124,6 @@ const (
 	// second one must be known and begin with the 16 bits Imm.
 	Across
 
-	// Check, in regions, does what the first of the accesses that share Site does
-	// for all (see Inst), and leads to the block Target where these must have
-	// checks of their own.
-	Check
-
 	// Control. Target is an offset from the start of the block's page; it may
 	// be outside the page.
 	Branch  // to Target if A Cond B; else the block goes on
@@ -185,7 +180,7 @@ var names = [...]string{"nop", "slow", "const", "pc", "add", "sub", "and", "or",
 	"shladd", "zextadd", "zextshl", "bitclr", "bitext", "bitinv", "bitset", "zeroifz", "zeroifnz", "pack", "packb", "clmul", "clmulh", "clmulr", "clz", "ctz", "popcnt",
 	"sextb", "sexth", "zexth", "bswap", "orbytes", "revbits", "load", "store", "amoswap", "amoadd", "amoand", "amoor", "amoxor", "amocas", "amomin", "amomax", "amominu", "amomaxu",
 	"lr", "sc",
-	"barrier", "zeroline", "csrswap", "csrset", "csrclear", "call", "return", "across", "check", "branch", "jump", "jumpreg", "fadd", "fsub", "fmul", "fdiv", "fsqrt", "fmadd", "fmsub", "fnmsub",
+	"barrier", "zeroline", "csrswap", "csrset", "csrclear", "call", "return", "across", "branch", "jump", "jumpreg", "fadd", "fsub", "fmul", "fdiv", "fsqrt", "fmadd", "fmsub", "fnmsub",
 	"fnmadd", "fsgnj", "fsgnjn", "fsgnjx", "fmin", "fmax", "feq", "flt", "fle", "fload", "fstore", "ftox", "ffromx", "ftoi",
 	"ftou", "ffromi", "ffromu", "ftof", "fminm", "fmaxm", "fltq", "fleq", "fround", "froundnx", "fclass", "fconst",
 	"fcsrr", "fcsrw", "fcsrs", "fcsrc"}
@@ -200,7 +195,7 @@ func (o Op) String() string {
 }
 
 // Flags modify an Op.
-type Flags uint16
+type Flags uint8
 
 const (
 	Immediate Flags = 1 << iota // Imm in place of B
@@ -211,12 +206,11 @@ const (
 	Stores   // an access whose Site is one for stores
 	Loose    // with Word: the upper half of the result may be anything
 	Roams    // an access with a Site that is seldom in the page where it was last
-	Likely   // a Store or FStore that is executed in every second pass of its block at least
 )
 
 func (f Flags) String() string {
 	s := ""
-	for i, n := range []string{"i", "w", "s", "t", "u", "st", "l", "r", "y"} {
+	for i, n := range []string{"i", "w", "s", "t", "u", "st", "l", "r"} {
 		if f>>i&1 != 0 {
 			s += n
 		}
@@ -250,9 +244,6 @@ const (
 	GEU
 )
 
-// Not is the condition that holds where c does not.
-func (c Cond) Not() Cond { return c ^ 1 }
-
 func (c Cond) String() string { return [...]string{"eq", "ne", "lt", "ge", "ltu", "geu"}[c%6] }
 
 // Order is a set of pairs of accesses that a Barrier keeps in order: the first
@@ -278,8 +269,8 @@ func (o Order) String() string {
 
 // Inst is a micro-operation.
 type Inst struct {
-	Flags        Flags
 	Op           Op
+	Flags        Flags
 	Size         uint8
 	Cond         Cond
 	Round        Round // of floating point
@@ -290,7 +281,7 @@ type Inst struct {
 
 	// In regions, accesses that share a Site are of one page, near each other:
 	// the first of them checks the Span bytes at A + Low for all; Span is 0
-	// in the others. Or a Check does, and it is 0 in all of them. Sites count from 1.
+	// in the others. Sites count from 1.
 	Site, Span uint16
 	Low        int32
 }

@@ -35,9 +35,6 @@ type RegionBlock struct {
 	// Loose has a bit for each integer register that is a sign-extended word,
 	// but whose upper half may be anything at the start, in joined regions.
 	Loose uint32
-	// Rolled, unless 0, is the block that the Checks of this one lead to, which
-	// does the same with checks of its own.
-	Rolled int32
 }
 
 // Clone returns a copy whose Insts are its own.
@@ -99,7 +96,7 @@ func (i *Inst) Uses(f func(Reg)) {
 
 func (i *Inst) hasB() bool {
 	switch i.Op {
-	case ZextShl, Clz, Ctz, Popcnt, SextB, SextH, ZextH, RevBits, ByteSwap, OrBytes, Load, LoadReserved, JumpReg, Check,
+	case ZextShl, Clz, Ctz, Popcnt, SextB, SextH, ZextH, RevBits, ByteSwap, OrBytes, Load, LoadReserved, JumpReg,
 		FSqrt, FLoad, FToX, FFromX, FToI, FToU, FFromI, FFromU, FToF, FRound, FRoundNX, FClass,
 		FCSRWrite, FCSRSet, FCSRClear, ZeroLine, CSRSwap, CSRSet, CSRClear:
 		return false
@@ -110,7 +107,7 @@ func (i *Inst) hasB() bool {
 // Def is the register that i writes, or 0.
 func (i *Inst) Def() Reg {
 	switch i.Op {
-	case Nop, Slow, Store, Barrier, Branch, FStore, ZeroLine, Call, Return, Across, Check:
+	case Nop, Slow, Store, Barrier, Branch, FStore, ZeroLine, Call, Return, Across:
 		return 0
 	}
 	return i.Dst
@@ -180,7 +177,7 @@ func (r *Region) LongestWay() (longest int32) {
 			}
 		}
 		for j := range b.Insts {
-			if op := b.Insts[j].Op; op == Branch || op == Jump || op == Check {
+			if op := b.Insts[j].Op; op == Branch || op == Jump {
 				on(b.Insts[j].Target)
 			}
 		}

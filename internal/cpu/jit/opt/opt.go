@@ -19,10 +19,8 @@ type Pass struct {
 var Passes = []Pass{
 	{"fold", fold},
 	{"words", words},
-	{"hoist checks", hoist},
 	{"share checks", share},
 	{"dead", dead},
-	{"scale", scale},
 	{"halves", halves},
 	{"loosen", loosen},
 }
