@@ -144,11 +144,13 @@ func TestIdle(t *testing.T) {
 		t.Logf("a wake-up costs %v, a goroutine's %v", each, goroutine)
 		// Who wakes seldom finds nothing in the caches: the sum counts as well.
 		little := float64(used) <= leastIdle*float64(n)*float64(elapsed)
-		if (little || each <= 20*goroutine) && rate <= 20 {
+		cheap := each <= 20*goroutine && os.Getenv("DOPPEL_IDLE") == "" // who asks for a number wants the sum to hold
+		if (little || cheap) && rate <= 20 {
 			return
 		}
 		if round == 4 {
-			t.Fatalf("a wake-up of an idle machine costs %v, a goroutine's %v; %.1f a second", each, goroutine, rate)
+			t.Fatalf("%d idle machines take %.2f%% of a processor; a wake-up costs %v, a goroutine's %v; %.1f a second", n,
+				100*float64(used)/float64(elapsed), each, goroutine, rate)
 		}
 		for _, v := range all {
 			if err := v.Resume(); err != nil {
