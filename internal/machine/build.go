@@ -100,7 +100,7 @@ func (m *Machine) buildDevices() error {
 	intc := plic.New(contexts, board.PLICPhandle)
 	m.intc = intc
 	serial := uart.New(uart.Config{Name: "uart0", Clock: m.clock, Line: intc.Line(board.UARTIRQ), Backend: m.console})
-	m.console.uart = serial
+	m.console.uart, m.console.beside = serial, m.beside
 	m.workers = append(m.workers, m.console)
 	end := finisher.New(board.FinisherPhandle, m.finish)
 	m.extra = end.SysconNodes()

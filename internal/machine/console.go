@@ -12,6 +12,10 @@ const (
 	consoleInput   = 4 << 10
 	consoleOutput  = 64 << 10
 	consoleSection = "console"
+	// gather is how long a write to the terminal waits for more after the one
+	// before: for nobody's eyes, but most of what a flood of single bytes costs
+	// is that somebody wakes for each.
+	gather = 4 * time.Millisecond
 )
 
 // console joins the guest's serial line (and the SBI's console) to a terminal,
@@ -24,6 +28,7 @@ const (
 type console struct {
 	terminal device.Terminal
 	uart     serial
+	beside   func(do func()) // does what is the machine's to pay for
 
 	pokeMu sync.Mutex
 	paused bool
@@ -47,7 +52,7 @@ type serial interface {
 // newConsole returns a console that passes nothing on until start. A nil
 // terminal drops output.
 func newConsole(t device.Terminal) *console {
-	c := &console{terminal: t, paused: true, lost: t == nil}
+	c := &console{terminal: t, paused: true, lost: t == nil, beside: func(do func()) { do() }}
 	c.changed.L = &c.mu
 	return c
 }
@@ -77,7 +82,9 @@ func (c *console) typed(p []byte) int {
 // write carries output to the terminal.
 func (c *console) write() {
 	var spare []byte
+	var last time.Time
 	for {
+		time.Sleep(gather - time.Since(last))
 		c.mu.Lock()
 		c.writing = false
 		c.changed.Broadcast()
@@ -95,7 +102,10 @@ func (c *console) write() {
 		if starved {
 			c.poke()
 		}
-		if _, err := c.terminal.Write(p); err != nil {
+		last = time.Now()
+		var err error
+		c.beside(func() { _, err = c.terminal.Write(p) })
+		if err != nil {
 			c.lose()
 			c.poke()
 			return
@@ -133,8 +143,10 @@ func (c *console) Output(p []byte) int {
 		c.starved = true
 	}
 	if n > 0 {
+		if len(c.out) == 0 {
+			c.changed.Broadcast()
+		}
 		c.out = append(c.out, p[:n]...)
-		c.changed.Broadcast()
 	}
 	return n
 }

@@ -19,6 +19,23 @@ type threadMeter struct {
 	told    bool
 }
 
+// beside does something for the machine on a goroutine that has no place, which
+// the machine pays for.
+func (m *Machine) beside(do func()) {
+	if m.group.Alone() {
+		do()
+		return
+	}
+	var executed int64
+	t := host.CurrentThread()
+	before := t.Executed()
+	do()
+	if host.MeasuresThreads() && host.CurrentThread() == t {
+		executed = t.Executed() - before
+	}
+	m.group.Beside(executed)
+}
+
 // newThreadMeter returns nil if the host does not measure threads.
 func newThreadMeter() sched.Meter {
 	if !host.MeasuresThreads() {

@@ -16,7 +16,9 @@ type Group struct {
 	// bases: what one of its vCPUs uses is not there for another that wakes.
 	used float64
 
-	wakeUps   int64 // since overhead was shared last
+	changes   int64 // of what runs that the group has caused since overhead was shared
+	paid      int64 // by its vCPUs since then
+	idled     int64 // of that, in which they have not executed
 	vcpus     []*VCPU
 	runnable  int // want to run
 	running   int // have a processor

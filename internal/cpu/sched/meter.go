@@ -67,7 +67,20 @@ func (v *VCPU) Settle() {
 func (s *Scheduler) billMore(v *VCPU, now int64) {
 	t := v.fresh()
 	v.group.tokens.spend(t, now)
+	s.overhead.paid += t
 	s.bill(v, t)
+}
+
+// Beside charges the group for what a goroutine that has no place has executed
+// for it, in nanoseconds.
+func (g *Group) Beside(executed int64) {
+	s := g.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	g.changes++
+	g.paid += executed
+	s.overhead.paid += executed
+	s.burden(g, executed)
 }
 
 // Executed is how long a vCPU has executed, in nanoseconds; the same as the
@@ -129,6 +142,8 @@ func (s *Scheduler) settle(v *VCPU, r rest) {
 	t := v.gap
 	v.gap = 0
 	if r.waited {
-		s.bill(v, min(max(t-r.delayed, 0), slice))
+		t = min(max(t-r.delayed, 0), slice)
+		v.group.idled += t
+		s.bill(v, t)
 	}
 }

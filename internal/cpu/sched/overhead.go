@@ -1,16 +1,18 @@
 package sched
 
-// What changes of threads, timers and the collection of garbage take is on
-// nobody's account by itself. It is shared out now and then by wake-ups, which
-// cause most of it, so that a machine that wakes often pays for that in place
-// of its neighbours.
+// What changes of threads, timers, goroutines of nobody and the collection of
+// garbage take is on no account by itself. It is shared out now and then by
+// changes of what runs, each of which is on the account of who has caused it:
+// who wakes or falls asleep, or comes next when a slice ends. So a machine that
+// wakes often pays in place of its neighbours, and such as only compute pay
+// alike.
 
 const (
 	// overheadTime is how often that is done.
-	overheadTime = 20_000_000
-	// wakeUpCost is what a wake-up can cost at most. Not all that the process
-	// does besides is for machines.
-	wakeUpCost = 100_000
+	overheadTime = 10_000_000
+	// mostOverhead is how many times what a machine has executed it pays for
+	// that at most. Not all that the process does besides is for machines.
+	mostOverhead = 2
 )
 
 // overhead is what has been seen of it.
@@ -21,6 +23,9 @@ type overhead struct {
 	at       int64 // the last look
 	executed int64 // by the process, then
 	paid     int64 // for, by vCPUs and workers, since then
+	// advance is what had been paid at the last look before it was seen to be
+	// executed.
+	advance int64
 }
 
 // MeasureProcess tells the scheduler where it learns what the whole process has
@@ -33,20 +38,30 @@ func (s *Scheduler) shareOverhead(now int64) {
 	if o.process == nil || now < o.at+overheadTime {
 		return
 	}
+	for _, p := range s.procs {
+		if p.running != nil {
+			s.charge(p.running, now)
+		}
+	}
 	executed := o.process()
-	rest := executed - o.executed - o.paid
-	recent := o.at != 0 && now < o.at+4*overheadTime
-	o.at, o.executed, o.paid = now, executed, 0
-	wakeUps := int64(0)
+	rest := executed - o.executed - o.paid - o.advance
+	recent := o.at != 0 && now < o.at+8*overheadTime
+	o.at, o.executed, o.paid, o.advance = now, executed, 0, max(-rest, 0)
+	changes := int64(0)
 	for g := range o.groups {
-		wakeUps += g.wakeUps
+		changes += g.changes
 	}
 	for g := range o.groups {
-		n := g.wakeUps
-		g.wakeUps = 0
+		n, paid, idled := g.changes, g.paid, g.idled
+		g.changes, g.paid, g.idled = 0, 0, 0
 		if recent && n > 0 && rest > 0 {
-			s.burden(g, min(rest/wakeUps*n, n*wakeUpCost))
+			part := int64(float64(rest) * float64(n) / float64(changes))
+			// While a vCPU does not execute, changes that it waits for do.
+			s.burden(g, max(min(part, mostOverhead*paid)-idled, 0))
 		}
+	}
+	if !recent {
+		o.advance = 0
 	}
 }
 

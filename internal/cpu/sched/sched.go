@@ -44,6 +44,8 @@ const (
 	// interrupts it: changing costs as much as some thousand instructions, and
 	// one that sleeps for an instant again and again must not make others pay.
 	minTurn = 200_000
+	// siblingTurn is the same if both are of one machine.
+	siblingTurn = 400_000
 	// grace is how long a vCPU that is told to give way may take. Then it
 	// loses its processor while it still works (or waits) outside of Run. A
 	// busy host keeps a thread that has nothing to answer for waiting too.
@@ -111,10 +113,10 @@ func (s *Scheduler) enqueue(v *VCPU, now, since int64) {
 	p.adopt(v)
 	s.push(p, v, now)
 	if v.before(r, p.clock) && p.next == nil {
-		p.next = v
+		p.next, p.patience = v, v.patience(r)
 	}
 	switch {
-	case s.idleFor(r) != nil || p.next == v && now >= r.turn+minTurn:
+	case s.idleFor(r) != nil || p.next == v && now >= r.turn+p.patience:
 		s.ask(r, now)
 	case p.next == v:
 		s.arm(p, now)
@@ -125,6 +127,17 @@ func (s *Scheduler) enqueue(v *VCPU, now, since int64) {
 // it more by far, or has woken, as r has not, and is not ahead of the queue.
 func (v *VCPU) before(r *VCPU, clock float64) bool {
 	return v.vt+v.group.virtual(wakeLead) < r.vt || v.woken && !r.woken && v.vt <= clock
+}
+
+// patience is how long r's turn lasts before v, which has woken, interrupts it:
+// the less v's machine has left of what it has in advance, the longer. Who uses
+// its whole share gains nothing by changes, for which others pay too.
+func (v *VCPU) patience(r *VCPU) int64 {
+	if v.group == r.group {
+		return siblingTurn
+	}
+	lead := int64((r.vt - v.vt) * v.group.weight / DefaultWeight)
+	return minTurn + min(max(slice-lead, 0), slice)
 }
 
 // place chooses the processor that a vCPU waits for: an idle one, or that whose
@@ -305,13 +318,15 @@ func (s *Scheduler) charge(v *VCPU, now int64) {
 	}
 	v.ran.Add(t)
 	v.group.tokens.spend(min(t, maxCharge), now)
-	s.bill(v, v.part(t))
+	t = v.part(t)
+	s.overhead.paid += t
+	s.bill(v, t)
 }
 
 // bill makes a vCPU, and its group, pay for what it has executed.
 func (s *Scheduler) bill(v *VCPU, t int64) {
 	v.paid.Add(t)
-	s.overhead.paid += t
+	v.group.paid += t
 	t = min(t, maxCharge)
 	v.vt += v.group.virtual(t)
 	v.group.used += float64(t) * DefaultWeight / v.group.weight
@@ -391,6 +406,7 @@ func (s *Scheduler) tick(p *processor) {
 	case v.giveWay.Load():
 		if now >= v.asked+v.grace {
 			s.vacate(v)
+			v.group.changes++
 			v.state = stray
 			v.giveWay.Store(true) // Yield tells it
 			s.dispatch(p, now)
@@ -398,7 +414,7 @@ func (s *Scheduler) tick(p *processor) {
 		}
 	case v.group.tokens.exhausted(now):
 		s.throttle(v.group, now)
-	case p.next != nil && now >= v.turn+minTurn:
+	case p.next != nil && now >= v.turn+p.patience:
 		s.ask(v, now)
 	case now >= v.slice+slice:
 		if s.better(p, v) != nil {
@@ -424,7 +440,7 @@ func (s *Scheduler) arm(p *processor, now int64) {
 			at = v.slice + slice
 		}
 		if p.next != nil {
-			at = min(at, v.turn+minTurn)
+			at = min(at, v.turn+p.patience)
 		}
 		at = min(at, v.group.exhausts(now))
 	}

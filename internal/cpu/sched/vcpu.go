@@ -132,7 +132,7 @@ func (v *VCPU) Ready() {
 	if v.state == blocked {
 		now := v.s.time.Now()
 		v.group.wants(1, now)
-		v.group.wakeUps++
+		v.group.changes++
 		v.woken = true
 		v.s.enqueue(v, now, now)
 	}
@@ -164,6 +164,7 @@ func (v *VCPU) Block() {
 	case running:
 		s.settle(v, rest)
 		s.vacate(v)
+		v.group.changes++
 	case stray:
 		s.charge(v, now)
 		s.billMore(v, now)
@@ -217,6 +218,7 @@ func (s *Scheduler) yield(v *VCPU, now int64) bool {
 	p := v.proc
 	if v.group.throttled {
 		s.vacate(v)
+		v.group.changes++
 		v.state, v.preempted, v.woken, v.lost = throttled, true, false, Capped
 		s.dispatch(p, now)
 		return true
@@ -231,6 +233,8 @@ func (s *Scheduler) yield(v *VCPU, now int64) bool {
 	v.lost = EndOfSlice
 	if next == p.next {
 		v.lost = WakeUp
+	} else {
+		next.group.changes++
 	}
 	s.handOver(p, v, next, now)
 	return true
@@ -278,7 +282,11 @@ func (v *VCPU) YieldToSibling() bool {
 	v.lost = GaveWay
 	// Not at once back again.
 	v.vt = max(v.vt, next.vt+from.base-p.base)
+	next.group.changes++
+	began := v.slice
 	s.handOver(p, v, next, now)
+	next.slice = began // or a machine's members would keep others waiting
+	s.arm(p, now)
 	return false
 }
 
