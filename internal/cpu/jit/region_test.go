@@ -15,12 +15,12 @@ import (
 	"doppel/internal/riscv/hart"
 )
 
-// loops is random code of nested loops with branches inside. x31 counts the
-// rounds of the outer one, x29 those of the inner one, of which there are x30;
-// x5 and x6 point to data.
-func randomLoops(r *rand.Rand) []byte {
+// randomLoops is random code of nested loops with branches inside, which starts
+// at entry. x31 counts the rounds of the outer one, x29 those of the inner ones, of which
+// there are x30; x5 and x6 point to data, x5 to other data in each round of some inner ones.
+// An inner loop may lie before the outer one, perhaps on the page before.
+func randomLoops(r *rand.Rand) (code []byte, entry int) {
 	rare := r.IntN(8) == 0
-	var code []byte
 	put := func(in riscv.Inst) {
 		raw, err := riscv.Encode(in)
 		if err != nil {
@@ -41,9 +41,37 @@ func randomLoops(r *rand.Rand) []byte {
 		put(riscv.Inst{Op: riscv.BEQ + riscv.Op(r.IntN(6)), Rs1: uint8(r.IntN(32)), Rs2: uint8(r.IntN(32)), Imm: int64(len(skip))})
 		code = append(code, skip[:len(skip)-4]...)
 	}
+	small := func() { // a loop that walks over pages
+		put(riscv.Inst{Op: riscv.ADD, Rd: 29, Rs1: 30})
+		inner := len(code)
+		put(riscv.Inst{Op: riscv.ADDI, Rd: 5, Rs1: 5, Imm: int64(r.IntN(33) - 16)})
+		straight()
+		back(29, inner)
+	}
+	jump := func(at, to int) {
+		raw, err := riscv.Encode(riscv.Inst{Op: riscv.JAL, Imm: int64(to - at)})
+		if err != nil {
+			panic(err)
+		}
+		binary.LittleEndian.PutUint32(code[at:], raw)
+	}
+	before := r.IntN(2) == 0
+	if before {
+		small()
+		code = append(code, 0, 0, 0, 0) // a jump into the outer loop
+		entry = len(code)
+		put(riscv.Inst{Op: riscv.JAL, Imm: 4}) // where the loops are entered is a block's start
+	}
 	outer := len(code)
+	if before {
+		straight()
+		put(riscv.Inst{Op: riscv.JAL, Imm: int64(-len(code))})
+		jump(entry-4, len(code))
+	}
 	for range 1 + r.IntN(3) {
-		switch r.IntN(3) {
+		switch r.IntN(4) {
+		case 3:
+			small()
 		case 0:
 			straight()
 		case 1:
@@ -57,7 +85,7 @@ func randomLoops(r *rand.Rand) []byte {
 		}
 	}
 	back(31, outer)
-	return binary.LittleEndian.AppendUint32(code, 0x0000_006f) // j .
+	return binary.LittleEndian.AppendUint32(code, 0x0000_006f), entry // j .
 }
 
 // checkWalks: a block that explore finds in a loop is one that leadsBack lets it
@@ -101,7 +129,7 @@ func TestRandomLoops(t *testing.T) {
 	loops, others := 0, 0
 	for round := range rounds {
 		r := rand.New(rand.NewPCG(seed, uint64(round)))
-		code := randomLoops(r)
+		code, entry := randomLoops(r)
 		if len(code) > 4000 {
 			continue
 		}
@@ -121,12 +149,16 @@ func TestRandomLoops(t *testing.T) {
 		at := cputest.Base + 0x1000 + 2*r.Uint64N(uint64(4096-len(code))/2)
 		if r.IntN(2) == 0 { // from one page into the next
 			at = cputest.Base + 0x2000 - 2*(1+r.Uint64N(uint64(len(code))/2))
+			if entry > 0 && r.IntN(4) != 0 { // what lies before the outer loop is in the first
+				at = cputest.Base + 0x2000 - uint64(entry)
+			}
 		}
 		for _, m := range []*cputest.Machine{a, b} {
 			copy(m.RAM.Bytes()[at-cputest.Base:], code)
+			clear(m.RAM.Bytes()[0x3000:])
 			copy(m.RAM.Bytes()[dataAt-cputest.Base:], mem)
 			h := m.Hart()
-			h.State = hart.State{X: x, F: f, FFlags: 0, PC: at, Priv: hart.M, CSR: h.CSR}
+			h.State = hart.State{X: x, F: f, FFlags: 0, PC: at + uint64(entry), Priv: hart.M, CSR: h.CSR}
 			h.CSR.Mtvec = cputest.Base
 			h.CSR.Mstatus |= riscv.MstatusFS
 			h.Refresh()
@@ -142,7 +174,7 @@ func TestRandomLoops(t *testing.T) {
 					t.Fatalf("seed %d round %d: exit %v %v", seed, round, e.Reason, e.Err)
 				}
 			}
-			if ha.State == hb.State && string(a.RAM.Bytes()[0x10000:0x12000]) == string(b.RAM.Bytes()[0x10000:0x12000]) {
+			if ha.State == hb.State && string(a.RAM.Bytes()[0x3000:]) == string(b.RAM.Bytes()[0x3000:]) {
 				continue
 			}
 			for i := range x {

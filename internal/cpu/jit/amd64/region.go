@@ -463,6 +463,11 @@ func (e *Emitter) regionBlock(i int) {
 				e.jumpTo(e.jcc(branchCond[in.Cond]^1), other, len(b.Offsets))
 				return
 			}
+			if to := s.ir.Find(in.Target); s.ir.Joined && to >= 0 && j < len(b.Insts)-2 && (to <= i || s.ir.Blocks[to].Weight < b.Weight/4) {
+				e.compare(in.A, in.B, in.Imm, in.Flags&ir.Immediate != 0)
+				e.turnOff(i, to, e.jcc(branchCond[in.Cond]), n)
+				break
+			}
 			e.chargeFor(i, in, in.Target)
 			e.compare(in.A, in.B, in.Imm, in.Flags&ir.Immediate != 0)
 			e.jumpTo(e.jcc(branchCond[in.Cond]), in.Target, max(n, s.charged))
@@ -496,6 +501,27 @@ func (e *Emitter) regionBlock(i int) {
 		}
 		s.loose = in.LooseAfter(s.loose)
 	}
+}
+
+// turnOff makes the displacement of a jump in the middle of the block cur lead to
+// another one of the region. What n instructions take off the budget is taken
+// out of line: control goes on in the block much more often, or it goes back, and the
+// slice may end there, but not in the middle of a block.
+func (e *Emitter) turnOff(cur, to, from, n int) {
+	s := e.region
+	charged, loose := s.charged, s.loose
+	if to <= cur {
+		s.heads[to] = true
+	} else if n == charged {
+		s.jumps = append(s.jumps, regionJump{from, to})
+		return
+	}
+	e.colds = append(e.colds, func() {
+		e.here(from)
+		s.charged, s.loose = charged, loose
+		e.charge(n, n, s.ir.Blocks[to].Start, to <= cur)
+		e.patch(e.jmp(), s.labels[to])
+	})
 }
 
 // extend makes words of registers.

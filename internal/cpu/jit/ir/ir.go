@@ -195,7 +195,7 @@ func (o Op) String() string {
 }
 
 // Flags modify an Op.
-type Flags uint8
+type Flags uint16
 
 const (
 	Immediate Flags = 1 << iota // Imm in place of B
@@ -206,11 +206,12 @@ const (
 	Stores   // an access whose Site is one for stores
 	Loose    // with Word: the upper half of the result may be anything
 	Roams    // an access with a Site that is seldom in the page where it was last
+	Likely   // a Store or FStore that is executed in every second pass of its block at least
 )
 
 func (f Flags) String() string {
 	s := ""
-	for i, n := range []string{"i", "w", "s", "t", "u", "st", "l", "r"} {
+	for i, n := range []string{"i", "w", "s", "t", "u", "st", "l", "r", "y"} {
 		if f>>i&1 != 0 {
 			s += n
 		}
@@ -244,6 +245,9 @@ const (
 	GEU
 )
 
+// Not is the condition that holds where c does not.
+func (c Cond) Not() Cond { return c ^ 1 }
+
 func (c Cond) String() string { return [...]string{"eq", "ne", "lt", "ge", "ltu", "geu"}[c%6] }
 
 // Order is a set of pairs of accesses that a Barrier keeps in order: the first
@@ -269,8 +273,8 @@ func (o Order) String() string {
 
 // Inst is a micro-operation.
 type Inst struct {
-	Op           Op
 	Flags        Flags
+	Op           Op
 	Size         uint8
 	Cond         Cond
 	Round        Round // of floating point

@@ -239,7 +239,9 @@ var wordOps = []ir.Op{ir.Add, ir.Sub, ir.Shl, ir.Shr, ir.Sar, ir.Rol, ir.Ror, ir
 
 // randomInsts is a block that computes mostly with constants and what it has
 // made of them, on few registers.
-func randomInsts(r *rand.Rand) (insts []ir.Inst) {
+//
+// It leads to blocks of a region that start at multiples of 64 from base, or elsewhere.
+func randomInsts(r *rand.Rand, base int32) (insts []ir.Inst) {
 	reg := func() ir.Reg { return ir.Reg(r.IntN(7)) }
 	constant := func() int64 {
 		switch r.IntN(5) {
@@ -289,9 +291,13 @@ func randomInsts(r *rand.Rand) (insts []ir.Inst) {
 		}
 		insts = append(insts, in)
 	}
-	to := func() int32 { return []int32{0, 64, 128, 4000}[r.IntN(4)] }
+	to := func() int32 { return base + []int32{0, 64, 128, 4000}[r.IntN(4)] }
 	return append(insts, ir.Inst{Op: ir.Branch, Cond: ir.Cond(r.IntN(2)), A: reg(), B: reg(), Target: to()}, ir.Inst{Op: ir.Jump, Target: to()})
 }
+
+// bases are where the code of regions may begin, beside the page that their
+// offsets are from: that of the head, before and behind which other pages lie.
+var bases = []int32{0, -64, -4096, 8192, -1 << 20, 1 << 20}
 
 func cloned(blocks []ir.RegionBlock) []ir.RegionBlock {
 	blocks = slices.Clone(blocks)
@@ -312,8 +318,9 @@ func TestPassesKeepMeaning(t *testing.T) {
 	changed := map[string]int{}
 	for round := range rounds {
 		var blocks []ir.RegionBlock
-		for n := range 3 {
-			blocks = append(blocks, ir.RegionBlock{Start: int32(64 * n), Insts: randomInsts(r)})
+		base := bases[r.IntN(len(bases))]
+		for n := range int32(3) {
+			blocks = append(blocks, ir.RegionBlock{Start: base + 64*n, Insts: randomInsts(r, base)})
 		}
 		if round%2 == 1 {
 			blocks = joined(t, r, blocks)
@@ -358,10 +365,11 @@ func TestPassesKeepMeaning(t *testing.T) {
 // joined joins blocks, and compares them with what they were.
 func joined(t *testing.T, r *rand.Rand, blocks []ir.RegionBlock) []ir.RegionBlock {
 	for i := range blocks {
-		blocks[i].Weight = r.IntN(3)
+		blocks[i].Weight = []int{1, 2, 50}[r.IntN(3)]
 		for range blocks[i].Insts {
 			blocks[i].Offsets = append(blocks[i].Offsets, 0)
 		}
+		blocks[i].Insts[len(blocks[i].Insts)-1].Index = uint8(len(blocks[i].Offsets))
 	}
 	region := &ir.Region{Blocks: cloned(blocks)}
 	Join(region)

@@ -8,7 +8,8 @@ const maxJoined = 128
 
 // Join makes one block of each and what only it leads to, so that the passes
 // see more at once, and puts those next to each other that follow each other
-// most often. Branches may then be anywhere in a block.
+// most often. Branches may then be anywhere in a block, and lead to where control goes
+// less often than on in the block.
 func Join(r *ir.Region) {
 	index := map[int32]int{}
 	for i := range r.Blocks {
@@ -24,15 +25,27 @@ func Join(r *ir.Region) {
 		})
 	}
 	gone := make([]bool, len(r.Blocks))
+	// joins tells whether the block at an offset can be joined to the one with a number.
+	joins := func(i int, to int32) (j int, ok bool) {
+		j, ok = index[to]
+		return j, ok && j != i && preds[j] == 1 && len(r.Blocks[i].Offsets)+len(r.Blocks[j].Offsets) <= maxJoined
+	}
 	for i := range r.Blocks {
 		a := &r.Blocks[i]
-		for !gone[i] {
-			last := a.Insts[len(a.Insts)-1]
-			j, ok := index[last.Target]
-			if !ok || last.Op != ir.Jump || j == i || preds[j] != 1 || len(a.Offsets)+len(r.Blocks[j].Offsets) > maxJoined {
+		last := a.Weight // of what was joined last
+		for !gone[i] && !loops(a) {
+			turn(a, func(to, other int32) bool {
+				j, ok := joins(i, to)
+				k, inside := index[other]
+				return ok && (!inside || r.Blocks[j].Weight > r.Blocks[k].Weight)
+			})
+			end := a.Insts[len(a.Insts)-1]
+			j, ok := joins(i, end.Target)
+			if !ok || end.Op != ir.Jump {
 				break
 			}
-			join(a, &r.Blocks[j])
+			last = min(last, r.Blocks[j].Weight)
+			join(a, &r.Blocks[j], 2*last >= a.Weight)
 			gone[j] = true
 		}
 	}
@@ -40,8 +53,29 @@ func Join(r *ir.Region) {
 	r.Joined = true
 }
 
-// join appends b, to which a leads.
-func join(a, b *ir.RegionBlock) {
+// loops tells whether a ends with a Branch to its start: what follows is
+// executed less often.
+func loops(a *ir.RegionBlock) bool {
+	n := len(a.Insts)
+	return n > 1 && a.Insts[n-2].Op == ir.Branch && a.Insts[n-2].Target == a.Start
+}
+
+// turn exchanges where the Branch and the Jump at the end of a lead if
+// better says so of the Branch's target and the other.
+func turn(a *ir.RegionBlock, better func(to, other int32) bool) {
+	n := len(a.Insts)
+	if n < 2 || a.Insts[n-2].Op != ir.Branch {
+		return
+	}
+	branch, jump := &a.Insts[n-2], &a.Insts[n-1]
+	if jump.Op == ir.Jump && int(jump.Index) == len(a.Offsets) && better(branch.Target, jump.Target) {
+		branch.Cond = branch.Cond.Not()
+		branch.Target, jump.Target = jump.Target, branch.Target
+	}
+}
+
+// join appends b, to which a leads. likely: in every second pass of a.
+func join(a, b *ir.RegionBlock, likely bool) {
 	n := len(a.Insts) - 1
 	last := a.Insts[n]
 	a.Insts = a.Insts[:n:n]
@@ -50,6 +84,11 @@ func join(a, b *ir.RegionBlock) {
 	}
 	for _, in := range b.Insts {
 		in.Index += uint8(len(a.Offsets))
+		if !likely {
+			in.Flags &^= ir.Likely
+		} else if in.Op == ir.Store || in.Op == ir.FStore {
+			in.Flags |= ir.Likely
+		}
 		a.Insts = append(a.Insts, in)
 	}
 	a.Offsets = append(a.Offsets[:len(a.Offsets):len(a.Offsets)], b.Offsets...)

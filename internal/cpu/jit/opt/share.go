@@ -91,7 +91,7 @@ func (s *Sharer) share(insts []ir.Inst) {
 // executed only sometimes: what is loaded from need not be writable.
 func (g *group) takes(in *ir.Inst, delta int64, branches int) bool {
 	lo := delta + in.Imm
-	if stores := in.Op == ir.Store || in.Op == ir.FStore; stores && !g.stores && branches != g.branches {
+	if stores := in.Op == ir.Store || in.Op == ir.FStore; stores && !g.stores && branches != g.branches && in.Flags&ir.Likely == 0 {
 		return false
 	}
 	return max(g.hi, lo+int64(in.Size))-min(g.lo, lo) <= maxSpan && fits(min(g.lo, lo))
