@@ -43,3 +43,41 @@ func TestIdleness(t *testing.T) {
 		t.Error("who has slept for an hour keeps everything")
 	}
 }
+
+// TestAllowance: who does little stays calm, who does much does not, and is calm
+// again after a rest.
+func TestAllowance(t *testing.T) {
+	var a allowance
+	now, insns := uint64(0), uint64(0)
+	live := func(seconds int, rate, wakeUps uint64) {
+		for range uint64(seconds) * wakeUps {
+			now += uint64(time.Second) / wakeUps
+			a.woken(now, insns)
+			insns += rate / wakeUps
+		}
+		a.spend(insns)
+	}
+	if live(1, 100*allowanceRate, 100); a.calm {
+		t.Error("calm at its start, without a rest")
+	}
+	if live(4, allowanceRate/10, 5); !a.calm {
+		t.Error("not calm after some seconds of little work")
+	}
+	if live(600, allowanceRate*9/10, 250); !a.calm {
+		t.Error("not calm though it does less than it is allowed")
+	}
+	if live(8, allowanceRate*3/2, 250); a.calm {
+		t.Error("calm though it does more than it is allowed")
+	}
+	if live(60, allowanceRate*3/2, 250); a.calm {
+		t.Error("calm again though it still does more")
+	}
+	live(4, allowanceRate/10, 5)
+	if a.spend(insns + 10*maxAllowance); a.calm || a.left != 0 {
+		t.Error("calm after much work at once")
+	}
+	now += 1 << 63 // no overflow
+	if a.woken(now, insns+10*maxAllowance); !a.calm || a.left != maxAllowance {
+		t.Error("not calm after a very long rest")
+	}
+}

@@ -93,6 +93,9 @@ func (m *Machine) restore(b *bufio.Reader) error {
 			return fmt.Errorf("memory %s: %w", r.Name, err)
 		}
 	}
+	for _, v := range m.vcpus {
+		m.unwind(v)
+	}
 	return nil
 }
 

@@ -26,6 +26,8 @@ type vcpu struct {
 	insns atomic.Uint64 // as of the last exit
 
 	idle      idleness
+	allowance allowance
+	visitor   visitor // v.VCPU; nil if it is none
 	published published
 	seat      seat
 
@@ -35,6 +37,7 @@ type vcpu struct {
 
 func newVCPU(c cpu.VCPU, h *hart.Hart) *vcpu {
 	v := &vcpu{VCPU: c, hart: h, wake: make(chan struct{}, 1)}
+	v.visitor, _ = c.(visitor)
 	c.OnWake(v.notify)
 	return v
 }
@@ -74,7 +77,7 @@ func (m *Machine) run(v *vcpu) {
 		if !m.sit(v) {
 			continue
 		}
-		exit := v.Run(m.budget)
+		exit := m.execute(v)
 		v.insns.Store(v.Instructions())
 		v.exits[min(exit.Reason, cpu.ExitError)].Add(1)
 		if m.trace == nil {
@@ -110,6 +113,7 @@ func (m *Machine) handle(v *vcpu, exit *cpu.Exit) {
 		for !v.Runnable() && !m.gate.raised.Load() {
 			m.sleep(v)
 		}
+		v.allowance.woken(m.clock.Now(), v.insns.Load())
 	case cpu.ExitCall:
 		if m.sbi == nil {
 			m.fail(fmt.Errorf("vCPU %d: supervisor call without an SBI", v.ID()))

@@ -59,7 +59,7 @@ func (in *inst) next() *inst {
 // and if they differ it is decoded again in place: links to it stay valid.
 type block struct {
 	first *inst          // of need and the opFall, and then the bytes that were decoded
-	host  unsafe.Pointer // where they are
+	host  unsafe.Pointer // where they are; nil in a Common
 	gpa   memory.GPA
 	gen   uint64  // generation in which the bytes were last equal to memory
 	heat  int64   // passes until the block is a translator's
@@ -97,14 +97,14 @@ func (b *block) link(slot uint8) **block {
 	return (**block)(unsafe.Add(unsafe.Pointer(b.links), uintptr(slot)*unsafe.Sizeof(b.links)))
 }
 
-// decode fills b from memory. The bytes are copied first: other harts may
-// store to them meanwhile.
-func (v *VCPU) decode(b *block) {
+// decode fills b from memory, where it is at host. The bytes are copied first:
+// other harts may store to them meanwhile.
+func (v *VCPU) decode(b *block, host unsafe.Pointer) {
 	var raw [4 * maxBlock]byte
 	c := &v.blocks.young
 	code := c.insts.peek(maxWhole)
 	start := int(b.gpa & pageMask)
-	size := copy(raw[:], unsafe.Slice((*byte)(b.host), memory.PageSize-start))
+	size := copy(raw[:], unsafe.Slice((*byte)(host), memory.PageSize-start))
 	v.nlinks = 0
 	n, off := 0, 0
 	for more := true; more && n < maxBlock; n++ {
@@ -241,14 +241,15 @@ func (b *block) bytes() int {
 	return int(unsafe.Sizeof(*b)) + len(b.whole())*int(unsafe.Sizeof(inst{})) + 8*int(b.slots)
 }
 
-// validate makes a block of an older generation equal to memory again.
-func (v *VCPU) validate(b *block) {
+// validate makes a block of an older generation equal to memory again, where
+// it is at host.
+func (v *VCPU) validate(b *block, host unsafe.Pointer) {
 	if b.gen == v.gen {
 		return
 	}
-	if bytes.Equal(b.raw(), unsafe.Slice((*byte)(b.host), b.size)) {
+	if bytes.Equal(b.raw(), unsafe.Slice((*byte)(host), b.size)) {
 		b.gen = v.gen
 		return
 	}
-	v.decode(b) // what it was cut from before counts on
+	v.decode(b, host) // what it was cut from before counts on
 }

@@ -60,13 +60,19 @@ func (p *pool[T]) cut(n int) []T {
 
 func (p *pool[T]) reset() { p.used, p.rest = 0, nil }
 
-// init makes an empty cache for about limit bytes.
-func (c *blockCache) init(limit int) {
+// init makes an empty cache for about limit bytes. It takes no memory before
+// it is open.
+func (c *blockCache) init(limit int) { *c = blockCache{limit: limit} }
+
+// open is called before the cache is used.
+func (c *blockCache) open() {
+	if c.young.buckets != nil || c.limit == 0 {
+		return
+	}
 	n := 1 << 13
-	for n < limit>>9 {
+	for n < c.limit>>9 {
 		n *= 2
 	}
-	*c = blockCache{limit: limit}
 	c.young.buckets, c.old.buckets = make([]*block, n), make([]*block, n)
 }
 
@@ -108,18 +114,32 @@ func (v *VCPU) blockAt(gpa memory.GPA, host unsafe.Pointer) *block {
 		b = v.bring(gpa, host)
 	}
 	if b.gen != v.gen {
-		b = v.current(b)
+		b = v.current(b, host)
 	}
 	return b
 }
 
-// current makes a block that is young, of an older generation, equal to memory.
-func (v *VCPU) current(b *block) *block {
+// current makes a block that is young, of an older generation, equal to memory,
+// where it is at host.
+func (v *VCPU) current(b *block, host unsafe.Pointer) *block {
 	if v.makeRoom() {
-		b = v.bring(b.gpa, b.host)
+		b = v.bring(b.gpa, host)
 	}
-	v.validate(b)
+	v.validate(b, host)
 	return b
+}
+
+// currentOf is current for who does not know where the block is. It returns nil
+// if memory does not have it.
+func (v *VCPU) currentOf(b *block) *block {
+	if v.common == nil {
+		return v.current(b, b.host)
+	}
+	r := v.mem.Find(b.gpa, 2)
+	if r == nil {
+		return nil
+	}
+	return v.current(b, unsafe.Add(r.Host(), uint64(b.gpa-r.Base)))
 }
 
 // bring makes a young block.
@@ -137,7 +157,10 @@ func (v *VCPU) bring(gpa memory.GPA, host unsafe.Pointer) *block {
 		h.bytes += b.bytes()
 	} else {
 		*b = block{gpa: gpa, host: host}
-		v.decode(b)
+		v.decode(b, host)
+		if v.common != nil {
+			b.host = nil // of a memory that may be gone when others are here
+		}
 	}
 	to := h.bucket(gpa)
 	b.chain, *to = *to, b

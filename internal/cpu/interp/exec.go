@@ -592,7 +592,9 @@ special: // before the instruction at pc, the first of blk if that is not nil
 	}
 	if blk != &v.single {
 		if blk.gen != v.gen {
-			blk = v.current(blk)
+			if blk = v.currentOf(blk); blk == nil {
+				goto find
+			}
 		}
 		if left < int64(blk.need) {
 			v.prefix(blk, int(left))

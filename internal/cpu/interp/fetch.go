@@ -19,10 +19,23 @@ func (v *VCPU) fetch(pc uint64) *block {
 		// PMP divides the page: its parts do not have the same rights.
 		return v.fetchSingle(pc)
 	}
-	b := v.blockAt(p.gpa, p.host)
-	v.jumps[jumpIndex(pc)] = jumpEntry{pc, v.jumpKey, b}
+	e := &v.jumps[jumpIndex(pc)]
+	b := v.blockOf(e, pc, p)
+	*e = jumpEntry{pc, v.jumpKey, b}
 	v.jumpPages.add(pc)
 	return b
+}
+
+// blockOf is the block at pc, which is at p. What is in e, pc's entry, of those
+// that have used a Common before is mostly it.
+func (v *VCPU) blockOf(e *jumpEntry, pc uint64, p place) *block {
+	if v.common == nil || e.pc != pc || e.blk == nil || e.blk.gpa != p.gpa {
+		return v.blockAt(p.gpa, p.host)
+	}
+	if e.blk.gen != v.gen {
+		return v.current(e.blk, p.host)
+	}
+	return e.blk
 }
 
 // fetchPlace translates the 16-bit parcel at va of the instruction at pc, and
@@ -67,6 +80,7 @@ func (v *VCPU) translateFetch(va uint64) (m hart.Mapping, r *memory.Region, caus
 func (v *VCPU) keepFetch(e *fetchEntry, va uint64, m *hart.Mapping, r *memory.Region) {
 	v.mayShare(m, v.fetchCtx)
 	gpa := m.GPA &^ pageMask
+	v.note(va&^pageMask | v.fetchCtx)
 	*e = fetchEntry{va&^pageMask | v.fetchCtx, unsafe.Add(r.Host(), uint64(gpa-r.Base)), gpa, v.codeOf(gpa, va)}
 	v.noteSuperpage(*m, v.fetchCtx)
 }

@@ -74,11 +74,13 @@ type VCPU struct {
 
 	blocks     blockCache
 	decoded    Decoded
-	raw        []byte // where blocks' bytes for a translator are cut from
-	executed   block  // of a translator
-	nlinks     int    // of the block that is being decoded
-	part       block  // the start of a block, where the budget ends in it
-	single     block  // an instruction that is not in the cache
+	raw        []byte  // where blocks' bytes for a translator are cut from
+	executed   block   // of a translator
+	nlinks     int     // of the block that is being decoded
+	common     *Common // that it is the interpreter of, or nil
+	missed     missed  // while the hart was in a Common
+	part       block   // the start of a block, where the budget ends in it
+	single     block   // an instruction that is not in the cache
 	singleRaw  [4]byte
 	singleCode [3]inst
 	partCode   [maxWhole]inst
@@ -100,7 +102,7 @@ type engine struct{ v *VCPU }
 
 func (e engine) FlushTLB(f hart.Fence) { e.v.flushTLB(f) }
 
-func (e engine) FlushCode() { e.v.gen++ }
+func (e engine) FlushCode() { e.v.flushCode() }
 
 // pending is a load or store that ExitMMIO has asked for.
 type pending struct {
@@ -189,6 +191,7 @@ func (v *VCPU) Run(budget uint64) (exit cpu.Exit) {
 	if left == 0 {
 		return cpu.Exit{Reason: cpu.ExitBudget}
 	}
+	v.prepare()
 	if v.h.Halted && v.h.Attention.Load() == 0 {
 		if !v.h.Runnable() {
 			return cpu.Exit{Reason: cpu.ExitHalt}

@@ -105,7 +105,7 @@ func (v *VCPU) system(b *block, in *inst) outcome {
 		barrier()
 		return slowNext
 	case riscv.FENCE_I:
-		v.gen++
+		v.flushCode()
 	case riscv.CBO_INVAL, riscv.CBO_CLEAN, riscv.CBO_FLUSH, riscv.CBO_ZERO:
 		if !h.CBOAllowed(in.op) {
 			return v.illegal(b, in)

@@ -260,10 +260,7 @@ func (v *VCPU) space(satp uint64) uint64 {
 	}
 	if v.nextSpace == maxSpaces {
 		// Numbers are used up: start again with empty TLBs.
-		v.loads = [tlbSize]tlbEntry{}
-		v.stores = [tlbSize]tlbEntry{}
-		v.moreLoads, v.moreStores = secondLevel{}, secondLevel{}
-		v.fetches = [fetchTLBSize]fetchEntry{}
+		v.forgetTranslations()
 		v.forgetJumps()
 		v.forgetData()
 		v.forgetCode()
@@ -274,6 +271,13 @@ func (v *VCPU) space(satp uint64) uint64 {
 	v.nextSpace++
 	v.spaces[satp] = n
 	return n
+}
+
+func (v *VCPU) forgetTranslations() {
+	v.loads = [tlbSize]tlbEntry{}
+	v.stores = [tlbSize]tlbEntry{}
+	v.moreLoads, v.moreStores = secondLevel{}, secondLevel{}
+	v.fetches = [fetchTLBSize]fetchEntry{}
 }
 
 // flushTLB forgets the translations that f names, and perhaps others.
@@ -307,6 +311,14 @@ func (v *VCPU) flushTLB(f hart.Fence) {
 	}
 	v.forgetData()
 	v.setContext()
+}
+
+// flushCode makes all stores so far visible to instruction fetch.
+func (v *VCPU) flushCode() {
+	v.gen++
+	if v.common != nil {
+		v.common.own.missed.code = true
+	}
 }
 
 // ForgetStores forgets the translations of stores, so that the next store to
@@ -404,6 +416,7 @@ func (v *VCPU) find(va, size uint64, acc hart.Access) (p place, cause riscv.Caus
 			return place{}, noMemory, false
 		}
 		if whole && m.Write {
+			v.note(entry.tag)
 			v.stores[page%tlbSize] = entry
 			v.moreStores.put(va, v.dataCtx, entry)
 			if m.Read && r.Readable() {
@@ -417,6 +430,7 @@ func (v *VCPU) find(va, size uint64, acc hart.Access) (p place, cause riscv.Caus
 }
 
 func (v *VCPU) keepLoad(va uint64, entry tlbEntry) {
+	v.note(entry.tag)
 	v.loads[va>>memory.PageShift%tlbSize] = entry
 	v.moreLoads.put(va, v.dataCtx, entry)
 }

@@ -48,6 +48,7 @@ func (v *VCPU) Begin(budget uint64) bool {
 		h.Halted = false
 	}
 	h.PC &^= 1 // priv §3.1.14: as in epc; a debugger may have set it
+	v.prepare()
 	v.refresh()
 	v.mark = int64(h.Instret) + int64(min(budget, 1<<62))
 	return true

@@ -249,6 +249,12 @@ func (v *VCPU) Restore(d *state.Decoder, version uint32) error {
 	return v.in.Restore(d, version)
 }
 
+// RunIn is Run in a Common: nothing is translated, and nothing that is is used.
+func (v *VCPU) RunIn(c *interp.Common, budget uint64) cpu.Exit {
+	v.stats.Common++
+	return v.in.RunIn(c, budget)
+}
+
 // Run is for cpu.VCPU.
 func (v *VCPU) Run(budget uint64) (exit cpu.Exit) {
 	defer func() {

@@ -20,6 +20,7 @@ type Stats struct {
 	Compile   time.Duration
 	Evictions uint64 // times that the code cache was emptied
 	Trims     uint64 // times that it was given back, since the guest was idle
+	Common    uint64 // runs in a Common
 	Compared  uint64 // pages compared with memory after fence.i
 	Stale     uint64 // pages dropped because their code had changed
 	Slow      uint64 // instructions that the interpreter executed inside blocks
@@ -63,6 +64,7 @@ func (v *VCPU) Counts() []cpu.Count {
 		{Name: "bytes of code", N: s.Bytes},
 		{Name: "evictions", N: s.Evictions},
 		{Name: "trims", N: s.Trims},
+		{Name: "common runs", N: s.Common},
 		{Name: "pages compared", N: s.Compared},
 		{Name: "stale pages", N: s.Stale},
 		{Name: "slow instructions", N: s.Slow},
