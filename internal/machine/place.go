@@ -28,12 +28,34 @@ func (m *Machine) newPlace() virtio.Place {
 	return p
 }
 
-func (p *place) Take() {
+func (p *place) Rest(woken <-chan struct{}) {
+	select {
+	case <-p.slot.Granted():
+		p.seated()
+	case <-woken:
+		p.slot.Block() // it may have been woken besides
+	}
+}
+
+// Wake saves a turn of the worker's thread, which would only ask for a place.
+func (p *place) Wake() bool {
 	if p.m.group.Alone() {
+		return false
+	}
+	p.slot.Ready()
+	return true
+}
+
+func (p *place) Take() {
+	if p.held || p.m.group.Alone() {
 		return
 	}
 	p.slot.Ready()
 	<-p.slot.Granted()
+	p.seated()
+}
+
+func (p *place) seated() {
 	p.slot.Begin()
 	p.held, p.owes = true, true
 }

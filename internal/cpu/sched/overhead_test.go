@@ -85,3 +85,38 @@ func TestPaidLate(t *testing.T) {
 	}
 	v.Close()
 }
+
+// TestChanges: who has caused what runs to change.
+func TestChanges(t *testing.T) {
+	always := func(n int64) func() int64 { return func() int64 { return n } }
+	m := newSim(t, 1)
+	a, b := m.group(Share{}), m.group(Share{})
+	m.spin(a, Share{})
+	m.spin(b, Share{})
+	m.run(1000 * ms)
+	if d := a.changes - b.changes; a.changes < 10 || d < -2 || d > 2 {
+		t.Errorf("two that spin: %d and %d changes", a.changes, b.changes)
+	}
+	c := m.group(Share{})
+	m.task(c, Share{}, always(ms/10), always(ms))
+	before := a.changes + b.changes
+	m.run(1000 * ms)
+	if spins := a.changes + b.changes - before; c.changes < 2*spins {
+		t.Errorf("one that wakes: %d changes, and %d of others", c.changes, spins)
+	}
+}
+
+// TestBeside: what goroutines without a place execute for a group comes out of
+// its share.
+func TestBeside(t *testing.T) {
+	m := newSim(t, 1)
+	g := m.group(Share{})
+	neighbour, k := m.spin(m.group(Share{}), Share{}), m.spin(g, Share{})
+	const each, often = ms / 5, ms
+	var work func()
+	work = func() { g.Beside(each); m.after(often, work) }
+	m.after(0, work)
+	m.run(100 * ms)
+	got := m.shares(2000*ms, neighbour, k)
+	closeTo(t, "what the group has, to the neighbour", (got[1]+float64(each)/often)/got[0], 1, .03)
+}

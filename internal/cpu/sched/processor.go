@@ -11,12 +11,11 @@ type processor struct {
 	number int // the host's
 	index  int
 
-	running  *VCPU
-	queue    queue
-	next     *VCPU   // of queue: has just woken, and is to interrupt
-	patience int64   // until it does, from the beginning of the turn
-	clock    float64 // virtual time of the queue: never goes back
-	base     float64
+	running *VCPU
+	queue   queue
+	next    *VCPU   // of queue: has just woken, and is to interrupt
+	clock   float64 // virtual time of the queue: never goes back
+	base    float64
 
 	timer Timer
 	armed int64 // when the timer fires, never if it does not

@@ -21,8 +21,9 @@
 // only sees to it that no more vCPUs run than there are processors, and none
 // but on those that it may use. What a thread has executed a Meter tells.
 //
-// Threads: any goroutine may call anything, but Ready, Block, Yield and
-// YieldToSibling of a VCPU belong to the goroutine that runs it. One lock
+// Threads: any goroutine may call anything, but Block, Yield and
+// YieldToSibling of a VCPU belong to the goroutine that runs it, and so does
+// Ready unless that waits for Granted only. One lock
 // guards the queues. Kick functions are called with it held: they must not
 // block, nor call back. A vCPU that goes on running passes no lock.
 package sched
@@ -44,8 +45,6 @@ const (
 	// interrupts it: changing costs as much as some thousand instructions, and
 	// one that sleeps for an instant again and again must not make others pay.
 	minTurn = 200_000
-	// siblingTurn is the same if both are of one machine.
-	siblingTurn = 400_000
 	// grace is how long a vCPU that is told to give way may take. Then it
 	// loses its processor while it still works (or waits) outside of Run. A
 	// busy host keeps a thread that has nothing to answer for waiting too.
@@ -113,10 +112,10 @@ func (s *Scheduler) enqueue(v *VCPU, now, since int64) {
 	p.adopt(v)
 	s.push(p, v, now)
 	if v.before(r, p.clock) && p.next == nil {
-		p.next, p.patience = v, v.patience(r)
+		p.next = v
 	}
 	switch {
-	case s.idleFor(r) != nil || p.next == v && now >= r.turn+p.patience:
+	case s.idleFor(r) != nil || p.next == v && now >= r.turn+minTurn:
 		s.ask(r, now)
 	case p.next == v:
 		s.arm(p, now)
@@ -127,17 +126,6 @@ func (s *Scheduler) enqueue(v *VCPU, now, since int64) {
 // it more by far, or has woken, as r has not, and is not ahead of the queue.
 func (v *VCPU) before(r *VCPU, clock float64) bool {
 	return v.vt+v.group.virtual(wakeLead) < r.vt || v.woken && !r.woken && v.vt <= clock
-}
-
-// patience is how long r's turn lasts before v, which has woken, interrupts it:
-// the less v's machine has left of what it has in advance, the longer. Who uses
-// its whole share gains nothing by changes, for which others pay too.
-func (v *VCPU) patience(r *VCPU) int64 {
-	if v.group == r.group {
-		return siblingTurn
-	}
-	lead := int64((r.vt - v.vt) * v.group.weight / DefaultWeight)
-	return minTurn + min(max(slice-lead, 0), slice)
 }
 
 // place chooses the processor that a vCPU waits for: an idle one, or that whose
@@ -414,7 +402,7 @@ func (s *Scheduler) tick(p *processor) {
 		}
 	case v.group.tokens.exhausted(now):
 		s.throttle(v.group, now)
-	case p.next != nil && now >= v.turn+p.patience:
+	case p.next != nil && now >= v.turn+minTurn:
 		s.ask(v, now)
 	case now >= v.slice+slice:
 		if s.better(p, v) != nil {
@@ -440,7 +428,7 @@ func (s *Scheduler) arm(p *processor, now int64) {
 			at = v.slice + slice
 		}
 		if p.next != nil {
-			at = min(at, v.turn+p.patience)
+			at = min(at, v.turn+minTurn)
 		}
 		at = min(at, v.group.exhausts(now))
 	}

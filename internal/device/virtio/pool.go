@@ -12,10 +12,11 @@ type Pool struct {
 	panicked func(value any)
 
 	mu       sync.Mutex
-	wake     sync.Cond // a worker may have something to do
 	idle     sync.Cond // running fell to 0
 	newPlace func() Place
-	pending  bool
+	turns    []*Turn // of all workers
+	resting  []*Turn // of those that rest, and that nobody has woken
+	pending  int     // how many workers are to look for work
 	running  int
 	paused   int
 	closed   bool
@@ -25,9 +26,11 @@ type Pool struct {
 // NewPool starts n workers, which wait for Signal.
 func NewPool(n int, step func(t *Turn) (more bool), panicked func(value any)) *Pool {
 	p := &Pool{step: step, panicked: panicked}
-	p.wake.L, p.idle.L = &p.mu, &p.mu
+	p.idle.L = &p.mu
 	for range n {
-		p.done.Go(p.work)
+		t := &Turn{woken: make(chan struct{}, 1)}
+		p.turns = append(p.turns, t)
+		p.done.Go(func() { p.work(t) })
 	}
 	return p
 }
@@ -43,24 +46,33 @@ func (p *Pool) Seat(newPlace func() Place) {
 // Signal says that there may be work. It never blocks for long.
 func (p *Pool) Signal() {
 	p.mu.Lock()
-	p.pending = true
-	p.mu.Unlock()
-	p.wake.Signal()
+	defer p.mu.Unlock()
+	p.more()
 }
 
-func (p *Pool) work() {
-	t := &Turn{}
+// more lets one more worker look for work. The lock is held: who is woken must
+// not end meanwhile.
+func (p *Pool) more() {
+	p.pending = min(p.pending+1, len(p.turns))
+	last := len(p.resting) - 1
+	if last < 0 || p.paused > 0 || p.closed {
+		return
+	}
+	t := p.resting[last]
+	p.resting = p.resting[:last]
+	t.wake()
+}
+
+func (p *Pool) work(t *Turn) {
 	defer t.close()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for {
-		for !p.closed && (!p.pending || p.paused > 0) {
-			p.wake.Wait()
-		}
+		p.await(t)
 		if p.closed {
 			return
 		}
-		p.pending = false
+		p.pending--
 		if t.place == nil && p.newPlace != nil {
 			t.place = p.newPlace()
 		}
@@ -68,6 +80,22 @@ func (p *Pool) work() {
 		t.take() // Pause and Close do not wait for a worker that waits
 		p.mu.Lock()
 		p.serve(t)
+	}
+}
+
+// await returns when there may be work for a worker, or the pool is closed. The
+// lock is held, but not while the worker rests.
+func (p *Pool) await(t *Turn) {
+	for !p.closed && (p.pending == 0 || p.paused > 0) {
+		if t.left {
+			p.resting = append(p.resting, t)
+			p.mu.Unlock()
+			t.rest()
+		} else {
+			p.mu.Unlock()
+			t.end() // it was woken, but there is nothing to do
+		}
+		p.mu.Lock()
 	}
 }
 
@@ -85,7 +113,7 @@ func (p *Pool) serve(t *Turn) {
 	t.end()
 	p.mu.Lock()
 	if more {
-		p.pending = true // for this worker's next turn
+		p.pending = min(p.pending+1, len(p.turns)) // for this worker's next turn
 	}
 	if p.running--; p.running == 0 {
 		p.idle.Broadcast()
@@ -114,12 +142,11 @@ func (p *Pool) Pause() {
 // Resume undoes one Pause, and lets the workers look for work.
 func (p *Pool) Resume() {
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	if p.paused > 0 {
 		p.paused--
 	}
-	p.pending = true
-	p.mu.Unlock()
-	p.wake.Broadcast()
+	p.more()
 }
 
 // Close ends the workers, and waits for steps under way.
@@ -127,6 +154,8 @@ func (p *Pool) Close() {
 	p.mu.Lock()
 	p.closed = true
 	p.mu.Unlock()
-	p.wake.Broadcast()
+	for _, t := range p.turns {
+		t.stir()
+	}
 	p.done.Wait()
 }

@@ -1,13 +1,17 @@
 package virtio
 
 import (
+	"runtime"
+	"sync"
 	"sync/atomic"
 	"testing"
 )
 
 // desk is a Place of which a test decides when it is free.
 type desk struct {
-	free    chan struct{} // one value lets Take return
+	free    chan struct{} // one value lets Take return, or Rest after Wake
+	wakes   chan struct{}
+	alone   atomic.Bool // nobody need ask
 	takes   atomic.Int32
 	held    atomic.Int32
 	settled atomic.Int32
@@ -15,9 +19,31 @@ type desk struct {
 	closed  chan struct{}
 }
 
-func newDesk() *desk { return &desk{free: make(chan struct{}, 100), closed: make(chan struct{})} }
+func newDesk() *desk {
+	return &desk{free: make(chan struct{}, 100), wakes: make(chan struct{}, 1), closed: make(chan struct{})}
+}
+
+func (d *desk) Rest(woken <-chan struct{}) {
+	select {
+	case <-woken:
+	case <-d.wakes:
+		<-d.free
+		d.held.Add(1)
+	}
+}
+
+func (d *desk) Wake() bool {
+	if d.alone.Load() {
+		return false
+	}
+	d.wakes <- struct{}{} // who is woken twice in one rest hangs here
+	return true
+}
 
 func (d *desk) Take() {
+	if d.held.Load() > 0 {
+		return
+	}
 	d.takes.Add(1)
 	<-d.free
 	d.held.Add(1)
@@ -136,6 +162,111 @@ func TestLeaveAndPass(t *testing.T) {
 		if has := <-stepped; has != (want != 2) {
 			t.Errorf("step %d: it has a place: %v", want+1, has)
 		}
+	}
+	p.Close()
+}
+
+// Who wakes a worker that rests asks for its place too, unless nobody need ask.
+func TestWake(t *testing.T) {
+	p, d, stepped := seated(t, func(*Turn, *desk) bool { return false })
+	for range 100 {
+		d.free <- struct{}{}
+	}
+	for i := range int32(20) {
+		d.alone.Store(i%3 == 2)
+		p.Signal()
+		if !<-stepped {
+			t.Fatal("a step without a place")
+		}
+		for n := 0; n != 1; { // until it rests
+			p.mu.Lock()
+			n = len(p.resting)
+			p.mu.Unlock()
+		}
+	}
+	if n := d.takes.Load(); n != 1+6 { // at first, and when nobody asked for it
+		t.Errorf("the worker has asked for its place %d times", n)
+	}
+	p.Close()
+	p.Signal() // wakes nobody
+	if len(d.wakes) != 0 {
+		t.Error("a worker was woken that has ended")
+	}
+}
+
+// A pause does not lose a signal, and who was woken for nothing rests again
+// without its place.
+func TestWakeOfPaused(t *testing.T) {
+	p, d, stepped := seated(t, func(*Turn, *desk) bool { return false })
+	d.free <- struct{}{}
+	p.Signal()
+	<-stepped
+	p.Pause()
+	p.Signal()
+	d.free <- struct{}{}
+	p.Resume()
+	if !<-stepped {
+		t.Error("a step without a place")
+	}
+	for n := 0; n != 1; {
+		p.mu.Lock()
+		n = len(p.resting)
+		p.mu.Unlock()
+	}
+	p.mu.Lock() // as if another had done what it is woken for
+	p.more()
+	p.pending = 0
+	p.mu.Unlock()
+	d.free <- struct{}{}
+	for n := 0; n != 1; {
+		p.mu.Lock()
+		n = len(p.resting)
+		p.mu.Unlock()
+	}
+	if n := d.held.Load(); n != 0 {
+		t.Error("it rests, and has a place")
+	}
+	p.Close()
+	<-d.closed
+}
+
+// Many signals and pauses at once lose no work, and end.
+func TestPoolUnderLoad(t *testing.T) {
+	var todo, done atomic.Int64
+	p := NewPool(4, func(*Turn) bool {
+		for {
+			n := todo.Load()
+			if n == 0 {
+				return false
+			}
+			if todo.CompareAndSwap(n, n-1) {
+				done.Add(1)
+				return true
+			}
+		}
+	}, func(v any) { t.Errorf("panic: %v", v) })
+	p.Seat(func() Place {
+		d := newDesk()
+		close(d.free) // there is always room
+		return d
+	})
+	const signals = 2000
+	var all sync.WaitGroup
+	for i := range 4 {
+		all.Go(func() {
+			for n := range signals {
+				todo.Add(1)
+				p.Signal()
+				if i == 0 && n%50 == 0 {
+					p.Pause()
+					p.Resume()
+				}
+			}
+		})
+	}
+	all.Wait()
+	for done.Load() < 4*signals {
+		runtime.Gosched()
 	}
 	p.Close()
 }

@@ -1,9 +1,16 @@
 package virtio
 
 // Place is where a worker works: a processor, of which its machine has a share.
-// It belongs to one goroutine, on which all methods are called.
+// It belongs to one goroutine, on which all methods but Wake are called.
 type Place interface {
-	// Take waits for a processor.
+	// Rest returns when the worker has been woken, by Wake or by a value from
+	// woken. After Wake it has a processor, as after Take.
+	Rest(woken <-chan struct{})
+	// Wake asks for a processor for a worker that is about to Rest, or does so:
+	// it comes back when it can work, and not once before. False: there is no
+	// need to ask. Any goroutine may call it, once for each Rest, until Close.
+	Wake() bool
+	// Take waits for a processor, unless there is one.
 	Take()
 	// Asked tells whether somebody else is to have it.
 	Asked() bool
@@ -17,8 +24,34 @@ type Place interface {
 
 // Turn is a worker's time on a place, for one or several steps.
 type Turn struct {
-	place Place // nil: there is room for everybody
-	left  bool
+	place Place         // nil: there is room for everybody
+	left  bool          // the place was given back
+	woken chan struct{} // one value may wait
+}
+
+// rest waits for wake, or for a value in woken.
+func (t *Turn) rest() {
+	t.left = false
+	if t.place != nil {
+		t.place.Rest(t.woken)
+	} else {
+		<-t.woken
+	}
+}
+
+// wake ends the worker's rest. Any goroutine may call it, once for each rest.
+func (t *Turn) wake() {
+	if t.place == nil || !t.place.Wake() {
+		t.stir()
+	}
+}
+
+// stir ends the worker's rest though it may have no processor.
+func (t *Turn) stir() {
+	select {
+	case t.woken <- struct{}{}:
+	default:
+	}
 }
 
 func (t *Turn) take() {
