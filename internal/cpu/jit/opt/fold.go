@@ -99,7 +99,7 @@ func combine(in *ir.Inst, known *[64]value) {
 		in.A, in.Imm = a.A, a.Imm+in.Imm
 	case in.Op == ir.Add && !imm && !word:
 		b := known[in.B].inst
-		if !scaled(b) {
+		if !scaled(b) || b.Imm == 0 && scaled(a) {
 			in.A, in.B = in.B, in.A
 			a, b = b, a
 		}

@@ -21,6 +21,7 @@ var Passes = []Pass{
 	{"words", words},
 	{"share checks", share},
 	{"dead", dead},
+	{"scale", scale},
 	{"halves", halves},
 	{"loosen", loosen},
 }
