@@ -11,16 +11,19 @@ import (
 
 func init() { checkCycles = hostCycles }
 
-// An instruction in a dump: where it is, and its text.
-var dumped = regexp.MustCompile(`^  \+([0-9a-f]{4,})  (?:[0-9a-f]{2} )*[0-9a-f]{2} +(.*)$`)
+// An instruction in a dump: where it is, its bytes, its text.
+var dumped = regexp.MustCompile(`^  \+([0-9a-f]{4,})  ((?:[0-9a-f]{2} )*[0-9a-f]{2}) +(.*)$`)
 
 var (
-	local    = regexp.MustCompile(`^(j[a-z]+|call) \+([0-9a-f]+)$`)
-	takesOff = regexp.MustCompile(`^(sub r14, |test r14, r14$)`)
+	local     = regexp.MustCompile(`^(j[a-z]+|call) \+([0-9a-f]+)$`)
+	takesOff  = regexp.MustCompile(`^(sub r14, |test r14, r14$)`)
+	tableAt   = regexp.MustCompile(`^lea rcx, .*rip([+-]0x[0-9a-f]+)`)
+	tableSize = regexp.MustCompile(`^cmp rdx, (0x[0-9a-f]+)$`)
 )
 
 // host is the code of a region.
 type host struct {
+	bytes []byte
 	at    []int // of each instruction
 	text  []string
 	index map[int]int
@@ -29,7 +32,7 @@ type host struct {
 // hostCycles looks at the host code of all regions in a dump: each way back to where
 // it came from passes a look at the budget, or an exchange, which fails only if
 // another hart gets on.
-func hostCycles(t *testing.T, path string) (regions, looks int) {
+func hostCycles(t *testing.T, path string) (regions, looks, tables int) {
 	t.Helper()
 	f, err := os.Open(path)
 	if err != nil {
@@ -50,18 +53,23 @@ func hostCycles(t *testing.T, path string) (regions, looks int) {
 		case h != nil && m != nil:
 			off, _ := strconv.ParseInt(m[1], 16, 64)
 			h.index[int(off)] = len(h.at)
-			h.at, h.text = append(h.at, int(off)), append(h.text, m[2])
+			h.at, h.text = append(h.at, int(off)), append(h.text, m[3])
+			for b := range strings.FieldsSeq(m[2]) {
+				n, _ := strconv.ParseUint(b, 16, 8)
+				h.bytes = append(h.bytes, byte(n))
+			}
 		case h != nil && line == "":
 			regions++
-			looks += h.check(t)
+			l, n := h.check(t)
+			looks, tables = looks+l, tables+n
 			h = nil
 		}
 	}
-	return regions, looks
+	return regions, looks, tables
 }
 
-// check counts the jumps that look at the budget.
-func (h *host) check(t *testing.T) (looks int) {
+// check counts the jumps that look at the budget, and the tables.
+func (h *host) check(t *testing.T) (looks, tables int) {
 	t.Helper()
 	const white, grey, black = 0, 1, 2
 	color := make([]int, len(h.at))
@@ -71,6 +79,9 @@ func (h *host) check(t *testing.T) (looks int) {
 		next, look := h.next(i)
 		if look {
 			looks++
+		}
+		if len(next) > 2 {
+			tables++
 		}
 		for _, j := range next {
 			switch {
@@ -85,8 +96,8 @@ func (h *host) check(t *testing.T) (looks int) {
 		color[i] = black
 		return true
 	}
-	walk(0)
-	return looks
+	walk(0) // tables lie behind the code
+	return looks, tables
 }
 
 // next is what can follow an instruction, and whether that is a look at the
@@ -98,10 +109,35 @@ func (h *host) next(i int) (to []int, look bool) {
 		to = append(to, h.index[int(off)])
 	}
 	switch {
+	case text == "jmp rdx":
+		return h.table(i), false
 	case strings.HasPrefix(text, "jmp"), text == "ret", text == "int3", strings.HasPrefix(text, "ud2"):
 	default:
 		to = append(to, i+1)
 	}
 	look = strings.HasPrefix(text, "js ") && i > 0 && takesOff.MatchString(h.text[i-1]) || strings.HasPrefix(text, "lock cmpxchg")
 	return to, look
+}
+
+// table is where the jump i through a table of the region can lead.
+func (h *host) table(i int) (to []int) {
+	start, size := 0, 0
+	for k := i - 1; k >= 0 && k > i-8; k-- {
+		if m := tableAt.FindStringSubmatch(h.text[k]); m != nil {
+			n, _ := strconv.ParseInt(m[1], 0, 64)
+			start = h.at[k+1] + int(n)
+		}
+		if m := tableSize.FindStringSubmatch(h.text[k]); m != nil {
+			n, _ := strconv.ParseInt(m[1], 0, 64)
+			size = int(n)
+		}
+	}
+	if start == 0 || size == 0 {
+		return nil // to any block, by the table of its page
+	}
+	for off := start; off <= start+2*size; off += 4 {
+		b := h.bytes[off:]
+		to = append(to, h.index[start+int(int32(uint32(b[0])|uint32(b[1])<<8|uint32(b[2])<<16|uint32(b[3])<<24))])
+	}
+	return to
 }

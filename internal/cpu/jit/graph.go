@@ -19,7 +19,8 @@ type graph struct {
 	pages map[int32]*codePage // by number from the first
 	heads map[int32]*block    // translated blocks
 	nodes map[int32]*node
-	led   map[int32]bool // where regions have led
+	led   map[int32]bool    // where regions have led
+	cases map[int32][]int32 // see casesIn
 }
 
 // node is a run of instructions.
@@ -34,13 +35,14 @@ type node struct {
 
 const (
 	maxPages   = 4
-	maxReturns = 4 // that a JumpReg is compared with
+	maxReturns = 4  // of a return
+	maxCases   = 64 // of a jump through a table
 )
 
 // explore finds what has been executed from b on, or nil if that does not lead
 // to b again.
 func explore(b *block) *graph {
-	g := &graph{pages: map[int32]*codePage{}, heads: map[int32]*block{}, nodes: map[int32]*node{}, led: map[int32]bool{}}
+	g := &graph{pages: map[int32]*codePage{}, heads: map[int32]*block{}, nodes: map[int32]*node{}, led: map[int32]bool{}, cases: map[int32][]int32{}}
 	g.add(0, b.page)
 	var work []int32
 	start, again := int32(b.start), false
@@ -87,6 +89,11 @@ func explore(b *block) *graph {
 			again = again || at == start
 			if d.Op == riscv.JAL && d.Rd != 0 && reach(at) {
 				returns = append(returns, at)
+			}
+			if throughTable(insts, i) {
+				for _, to := range g.casesIn((at - int32(d.Len)) >> 12) {
+					reach(to)
+				}
 			}
 		}
 		if g.led[at] {
@@ -158,7 +165,8 @@ func (g *graph) split(start int32, returns []int32) {
 		return
 	}
 	var buf [interp.MaxBlock]riscv.Inst
-	for _, d := range b.Insts(buf[:0]) {
+	insts := b.Insts(buf[:0])
+	for i, d := range insts {
 		if off != n.off && g.heads[off] != nil {
 			n.succ = append(n.succ, off)
 			return // the rest is that block's
@@ -184,6 +192,9 @@ func (g *graph) split(start int32, returns []int32) {
 			if d.Rd == 0 && d.Rs1 == 1 && len(returns) <= maxReturns {
 				n.succ, n.rets = slices.Clone(returns), slices.Clone(returns)
 			}
+			if throughTable(insts, i) {
+				n.succ, n.rets = slices.Clone(g.casesIn(at>>12)), slices.Clone(g.casesIn(at>>12))
+			}
 			return
 		}
 	}
@@ -195,6 +206,57 @@ func (g *graph) split(start int32, returns []int32) {
 	default:
 		n.open = true
 	}
+}
+
+// throughTable tells whether the instruction with a number is a jump to what a
+// table says: to a sum, as compilers make of a switch.
+func throughTable(insts []riscv.Inst, i int) bool {
+	d := &insts[i]
+	return hasTables && i > 0 && d.Op == riscv.JALR && d.Rd == 0 && d.Rs1 != 1 && insts[i-1].Op == riscv.ADD && insts[i-1].Rd == d.Rs1
+}
+
+// casesIn gives the blocks of a page that nothing else is known to lead to than
+// jumps through a table in the page. That may be wrong, for what is called from other
+// pages: then it is in no loop with the jump.
+func (g *graph) casesIn(number int32) []int32 {
+	if found, ok := g.cases[number]; ok {
+		return found
+	}
+	known := map[int32]bool{}
+	var buf [interp.MaxBlock]riscv.Inst
+	for n, p := range g.pages {
+		for _, b := range p.list {
+			for _, l := range b.links {
+				if l.taken {
+					known[n<<12+l.target] = true
+				}
+			}
+			at := n<<12 + int32(b.start)
+			for _, d := range b.Insts(buf[:0]) {
+				if riscv.BEQ <= d.Op && d.Op <= riscv.BGEU || d.Op == riscv.JAL {
+					if to := at + int32(d.Imm); d.Op == riscv.JAL || to == n<<12+int32(b.start) {
+						known[to] = true
+					}
+				}
+				at += int32(d.Len)
+				if (d.Op == riscv.JAL || d.Op == riscv.JALR) && d.Rd != 0 {
+					known[at] = true
+				}
+			}
+		}
+	}
+	found := []int32{}
+	for _, b := range g.pages[number].list {
+		if off := number<<12 + int32(b.start); !known[off] && !g.led[off] {
+			found = append(found, off)
+		}
+	}
+	slices.Sort(found)
+	if len(found) > maxCases {
+		found = nil
+	}
+	g.cases[number] = found
+	return found
 }
 
 // rebase makes offsets count from another page.

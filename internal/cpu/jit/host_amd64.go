@@ -72,6 +72,9 @@ func patchLink(code []byte, distance int64) {
 // hasRegions: this host's back end makes regions.
 const hasRegions = true
 
+// hasTables: the back end goes on in a region by a table where a JumpReg may lead to many blocks.
+const hasTables = true
+
 func regionOp(in *ir.Inst) bool { return amd64.RegionOp(in) }
 
 func emitRegion(e *emitter, r *ir.Region, sites int32, at, id int) abi.Code {

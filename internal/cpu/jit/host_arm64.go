@@ -69,6 +69,9 @@ const hasAcross = true
 // hasRegions: this host's back end makes regions.
 const hasRegions = true
 
+// hasTables: the back end compares the target of a JumpReg with each block's address.
+const hasTables = false
+
 func regionOp(in *ir.Inst) bool { return arm64.RegionOp(in) }
 
 func emitRegion(e *emitter, r *ir.Region, sites int32, at, id int) abi.Code {

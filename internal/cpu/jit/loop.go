@@ -117,6 +117,12 @@ func (w *walk) leadsBack(b *block) bool {
 				w.reach(to)
 			}
 		}
+		// Which blocks a table leads to explore finds out.
+		if jumps(raw) {
+			if insts := x.Insts(buf[:0]); throughTable(insts, len(insts)-1) {
+				return true
+			}
+		}
 		// What follows a call, and where regions have led.
 		if calls(raw) || w.led(end) {
 			if end == start {
@@ -135,4 +141,14 @@ func calls(raw []byte) bool {
 	}
 	last := uint32(raw[len(raw)-4]) | uint32(raw[len(raw)-3])<<8
 	return last&0x7f == 0x6f && last>>7&31 != 0 // jal
+}
+
+// jumps tells whether code seems to end with a jump to an address in a register.
+func jumps(raw []byte) bool {
+	n := len(raw)
+	if n < 4 {
+		return false
+	}
+	half := uint32(raw[n-2]) | uint32(raw[n-1])<<8
+	return half&0xf07f == 0x8002 || (uint32(raw[n-4])|uint32(raw[n-3])<<8)&0xfff == 0x67 // c.jr, jalr x0
 }

@@ -40,6 +40,7 @@ type regionState struct {
 	unmaps []int  // displacements of calls
 	saves  []int
 	loads  []int
+	tables []func() // behind the code
 
 	// Of joined regions: the budget is in R14 less the longest way to where it is
 	// looked at, and what has been executed is taken off where ways part or meet.
@@ -153,6 +154,9 @@ func (e *Emitter) Region(r *ir.Region, sites int32, at, id int) abi.Code {
 		}
 	}
 	e.transfers()
+	for _, f := range s.tables {
+		f()
+	}
 	return abi.Code{Bytes: e.buf, Links: e.links, Context: s.context, Entries: s.entries}
 }
 
@@ -572,15 +576,27 @@ func keepsRDX(in *ir.Inst) bool {
 	return false
 }
 
-// regionJumpReg compares with where calls return to before it leaves.
+// maxCompared is how many addresses a JumpReg's is compared with, one by one.
+const maxCompared = 4
+
+// maxTable is how far apart, in bytes of guest code, the places may be that a table leads to.
+const maxTable = 4096
+
+// regionJumpReg goes on where b.Returns say, if the address is one of them,
+// before it leaves.
 func (e *Emitter) regionJumpReg(cur int, in *ir.Inst) {
 	s := e.region
-	e.chargeFor(cur, in, s.cur.Returns...)
+	to := s.cur.Returns
+	e.chargeFor(cur, in, to...)
 	e.jumpTarget(in)
-	for _, off := range s.cur.Returns {
-		e.leaPage(RCX, off)
-		e.aluRR(aluCmp, true, RAX, RCX)
-		e.jumpTo(e.jcc(ccE), off, len(s.cur.Offsets))
+	if len(to) <= maxCompared {
+		for _, off := range to {
+			e.leaPage(RCX, off)
+			e.aluRR(aluCmp, true, RAX, RCX)
+			e.jumpTo(e.jcc(ccE), off, len(s.cur.Offsets))
+		}
+	} else if first, last := slices.Min(to), slices.Max(to); last-first < maxTable {
+		e.tableJump(to, first, last)
 	}
 	if back := e.owed(len(s.cur.Offsets)); back != 0 {
 		e.aluRI(aluAdd, true, budget, back)
@@ -588,4 +604,38 @@ func (e *Emitter) regionJumpReg(cur int, in *ir.Inst) {
 	e.unmap()
 	defer e.asBlocks()()
 	e.indirect(in)
+}
+
+// tableJump goes on at the block of the region that starts at the address RAX,
+// by a table behind the code. It goes on here if there is none.
+func (e *Emitter) tableJump(to []int32, first, last int32) {
+	s := e.region
+	e.leaPage(RCX, first)
+	e.movRR(RDX, RAX)
+	e.aluRR(aluSub, true, RDX, RCX)
+	e.aluRI(aluCmp, true, RDX, last-first)
+	none := e.jcc(ccA)
+	e.byte(0x48, 0x8d, 0x0d) // lea rcx, [rip+table]
+	e.imm32(0)
+	table := e.pos() - 4
+	// Addresses are even: an entry of 4 bytes for each two bytes.
+	e.rm(wide(0x63), RDX, mem{RCX, RDX, 1, 0}) // movsxd rdx, [rcx+2*rdx]
+	e.aluRR(aluAdd, true, RDX, RCX)
+	e.byte(0xff, 0xe2) // jmp rdx
+	e.here(none)
+	other := e.pos()
+	s.tables = append(s.tables, func() {
+		for e.pos()%4 != 0 {
+			e.byte(0xcc)
+		}
+		e.here(table)
+		start := e.pos()
+		for off := first; off <= last; off += 2 {
+			at := other
+			if i := s.ir.Find(off); i >= 0 && slices.Contains(to, off) {
+				at = s.labels[i]
+			}
+			e.imm32(int32(at - start))
+		}
+	})
 }
