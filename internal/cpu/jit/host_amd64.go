@@ -72,6 +72,9 @@ func patchLink(code []byte, distance int64) {
 // hasRegions: this host's back end makes regions.
 const hasRegions = true
 
+// hasChecks: the back end has ir.Check.
+const hasChecks = true
+
 // hasTables: the back end goes on in a region by a table where a JumpReg may lead to many blocks.
 const hasTables = true
 

@@ -69,6 +69,9 @@ const hasAcross = true
 // hasRegions: this host's back end makes regions.
 const hasRegions = true
 
+// hasChecks: the back end has no ir.Check yet.
+const hasChecks = false
+
 // hasTables: the back end compares the target of a JumpReg with each block's address.
 const hasTables = false
 

@@ -203,6 +203,9 @@ func (v *VCPU) warm() (code uintptr, again bool) {
 		b.Weight = 1 + 256*r.heat[b.Start]/len(b.Offsets)
 	}
 	opt.Join(src)
+	if hasChecks {
+		opt.Unroll(src)
+	}
 	if r.pages != nil {
 		src.Context = v.code.context(r.context)
 	}

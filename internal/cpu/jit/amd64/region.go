@@ -1,6 +1,7 @@
 package amd64
 
 import (
+	"fmt"
 	"slices"
 
 	"doppel/internal/cpu/jit/abi"
@@ -492,6 +493,12 @@ func (e *Emitter) regionBlock(i int) {
 		case ir.Across:
 			s.held = 0
 			e.slow(e.acrossTo(in, b.Offsets[in.Index]&^4095+4096)...)
+		case ir.Check:
+			if s.ir.Find(in.Target) <= i {
+				// Nothing here looks at the budget: no kick would end it.
+				panic(fmt.Sprintf("the check of the block at %#x leads back, to %#x", b.Start, in.Target))
+			}
+			e.check(in, e.reg(in.A, RAX))
 		case ir.Store:
 			m := e.access(in)
 			e.rm(storeOp(in.Size), e.reg(in.B, RCX), m)

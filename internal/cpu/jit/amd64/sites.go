@@ -54,10 +54,24 @@ func (e *Emitter) access(in *ir.Inst) mem {
 		base = RAX
 		e.get(RAX, in.A)
 	}
-	switch {
-	case in.Span != 0 && in.Flags&ir.Roams != 0:
-		s.checks = append(s.checks, siteCheck{in, e.probe(in, base), e.pos(), base, s.cur, s.charged, s.loose})
-	case in.Span != 0:
+	if in.Span != 0 {
+		e.check(in, base)
+	} else if s.held != in.Site {
+		e.movRM(RDX, e.site(in, siteAddend))
+	}
+	s.held = in.Site
+	return mem{RDX, base, 0, int32(in.Imm)}
+}
+
+// check makes the check of in, whose base is in a register, for all accesses
+// that share its site, and has the addend in RDX. It uses RCX.
+func (e *Emitter) check(in *ir.Inst, base Reg) {
+	s := e.region
+	var miss []int
+	if in.Flags&ir.Roams != 0 {
+		miss = e.probe(in, base)
+	} else {
+		e.movRM(RDX, e.site(in, siteAddend)) // first: the access waits for it
 		if in.Low != 0 {
 			e.lea(RCX, at(base, in.Low))
 		} else {
@@ -65,17 +79,14 @@ func (e *Emitter) access(in *ir.Inst) mem {
 		}
 		e.aluRM(aluXor, true, RCX, e.site(in, siteTag))
 		e.aluRM(aluCmp, true, RCX, e.site(in, siteLimit))
-		miss := e.jcc(ccAE)
-		e.movRM(RDX, e.site(in, siteAddend))
-		s.checks = append(s.checks, siteCheck{in, []int{miss}, e.pos(), base, s.cur, s.charged, s.loose})
-	case s.held != in.Site:
-		e.movRM(RDX, e.site(in, siteAddend))
+		miss = []int{e.jcc(ccAE)}
 	}
+	s.checks = append(s.checks, siteCheck{in, miss, e.pos(), base, s.cur, s.charged, s.loose})
 	s.held = in.Site
-	return mem{RDX, base, 0, int32(in.Imm)}
 }
 
-// missed has the site filled and goes on, or leaves the region.
+// missed has the site filled and goes on, or leaves the region, or goes on where the accesses have
+// checks of their own.
 func (e *Emitter) missed(c *siteCheck) {
 	e.here(c.from...)
 	if c.base != RAX || c.in.Low != 0 {
@@ -87,8 +98,12 @@ func (e *Emitter) missed(c *siteCheck) {
 		fill = e.r.fillStore
 	}
 	e.patch(e.call(), fill-e.at)
-	e.cur, e.region.cur, e.region.charged, e.region.loose = c.in, c.cur, c.charged, c.loose
-	e.deopt(e.jcc(ccNE))
+	if s := e.region; c.in.Op == ir.Check {
+		e.patch(e.jcc(ccNE), s.labels[s.ir.Find(c.in.Target)])
+	} else {
+		e.cur, s.cur, s.charged, s.loose = c.in, c.cur, c.charged, c.loose
+		e.deopt(e.jcc(ccNE))
+	}
 	if c.base == RAX && c.in.Low != 0 {
 		e.get(RAX, c.in.A)
 	}
@@ -207,7 +222,11 @@ func (e *Emitter) probe(in *ir.Inst, base Reg) (miss []int) {
 		tlb = e.l.Stores
 	}
 	entry := func(off int32) mem { return mem{state, RCX, 0, tlb + off} }
-	e.lea(RCX, at(base, in.Low))
+	if in.Low != 0 {
+		e.lea(RCX, at(base, in.Low))
+	} else {
+		e.movRR(RCX, base)
+	}
 	if in.Span > 1 {
 		e.mov32RR(RDX, RCX)
 		e.aluRI(aluAnd, false, RDX, 0xfff)

@@ -124,6 +124,11 @@ const (
 	// second one must be known and begin with the 16 bits Imm.
 	Across
 
+	// Check, in regions, does what the first of the accesses that share Site does
+	// for all (see Inst), and leads to the block Target where these must have
+	// checks of their own.
+	Check
+
 	// Control. Target is an offset from the start of the block's page; it may
 	// be outside the page.
 	Branch  // to Target if A Cond B; else the block goes on
@@ -180,7 +185,7 @@ var names = [...]string{"nop", "slow", "const", "pc", "add", "sub", "and", "or",
 	"shladd", "zextadd", "zextshl", "bitclr", "bitext", "bitinv", "bitset", "zeroifz", "zeroifnz", "pack", "packb", "clmul", "clmulh", "clmulr", "clz", "ctz", "popcnt",
 	"sextb", "sexth", "zexth", "bswap", "orbytes", "revbits", "load", "store", "amoswap", "amoadd", "amoand", "amoor", "amoxor", "amocas", "amomin", "amomax", "amominu", "amomaxu",
 	"lr", "sc",
-	"barrier", "zeroline", "csrswap", "csrset", "csrclear", "call", "return", "across", "branch", "jump", "jumpreg", "fadd", "fsub", "fmul", "fdiv", "fsqrt", "fmadd", "fmsub", "fnmsub",
+	"barrier", "zeroline", "csrswap", "csrset", "csrclear", "call", "return", "across", "check", "branch", "jump", "jumpreg", "fadd", "fsub", "fmul", "fdiv", "fsqrt", "fmadd", "fmsub", "fnmsub",
 	"fnmadd", "fsgnj", "fsgnjn", "fsgnjx", "fmin", "fmax", "feq", "flt", "fle", "fload", "fstore", "ftox", "ffromx", "ftoi",
 	"ftou", "ffromi", "ffromu", "ftof", "fminm", "fmaxm", "fltq", "fleq", "fround", "froundnx", "fclass", "fconst",
 	"fcsrr", "fcsrw", "fcsrs", "fcsrc"}
@@ -285,7 +290,7 @@ type Inst struct {
 
 	// In regions, accesses that share a Site are of one page, near each other:
 	// the first of them checks the Span bytes at A + Low for all; Span is 0
-	// in the others. Sites count from 1.
+	// in the others. Or a Check does, and it is 0 in all of them. Sites count from 1.
 	Site, Span uint16
 	Low        int32
 }

@@ -35,6 +35,10 @@ type RegionBlock struct {
 	// Loose has a bit for each integer register that is a sign-extended word,
 	// but whose upper half may be anything at the start, in joined regions.
 	Loose uint32
+	// Rolled, unless 0, is the block that the Checks of this one lead to, which
+	// does the same with checks of its own. Its Start is odd, as no instruction's is, and
+	// it comes behind this one: nothing on the way looks at the budget.
+	Rolled int32
 }
 
 // Clone returns a copy whose Insts are its own.
@@ -96,7 +100,7 @@ func (i *Inst) Uses(f func(Reg)) {
 
 func (i *Inst) hasB() bool {
 	switch i.Op {
-	case ZextShl, Clz, Ctz, Popcnt, SextB, SextH, ZextH, RevBits, ByteSwap, OrBytes, Load, LoadReserved, JumpReg,
+	case ZextShl, Clz, Ctz, Popcnt, SextB, SextH, ZextH, RevBits, ByteSwap, OrBytes, Load, LoadReserved, JumpReg, Check,
 		FSqrt, FLoad, FToX, FFromX, FToI, FToU, FFromI, FFromU, FToF, FRound, FRoundNX, FClass,
 		FCSRWrite, FCSRSet, FCSRClear, ZeroLine, CSRSwap, CSRSet, CSRClear:
 		return false
@@ -107,7 +111,7 @@ func (i *Inst) hasB() bool {
 // Def is the register that i writes, or 0.
 func (i *Inst) Def() Reg {
 	switch i.Op {
-	case Nop, Slow, Store, Barrier, Branch, FStore, ZeroLine, Call, Return, Across:
+	case Nop, Slow, Store, Barrier, Branch, FStore, ZeroLine, Call, Return, Across, Check:
 		return 0
 	}
 	return i.Dst
@@ -177,7 +181,7 @@ func (r *Region) LongestWay() (longest int32) {
 			}
 		}
 		for j := range b.Insts {
-			if op := b.Insts[j].Op; op == Branch || op == Jump {
+			if op := b.Insts[j].Op; op == Branch || op == Jump || op == Check {
 				on(b.Insts[j].Target)
 			}
 		}

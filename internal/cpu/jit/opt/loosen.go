@@ -46,7 +46,7 @@ func loosen(r *ir.Region) {
 			}
 			for i := range b.Insts {
 				in := &b.Insts[i]
-				if in.Op == ir.Branch || in.Op == ir.Jump {
+				if in.Op == ir.Branch || in.Op == ir.Jump || in.Op == ir.Check {
 					flow(in.Target)
 				}
 				loose = in.LooseAfter(loose)
@@ -95,7 +95,7 @@ func upperReads(r *ir.Region, n int, known wordSet, after func(n, to int) uint32
 			now = ^uint32(0)
 		case leaves(in):
 			now |= ^uint32(words[i])
-			if in.Op == ir.Branch || in.Op == ir.Jump {
+			if in.Op == ir.Branch || in.Op == ir.Jump || in.Op == ir.Check {
 				if to := r.Find(in.Target); to >= 0 {
 					now |= after(n, to)
 				}

@@ -19,6 +19,7 @@ type Pass struct {
 var Passes = []Pass{
 	{"fold", fold},
 	{"words", words},
+	{"hoist checks", hoist},
 	{"share checks", share},
 	{"dead", dead},
 	{"scale", scale},

@@ -39,6 +39,9 @@ func wordsAtStart(r *ir.Region) []wordSet {
 					changed = true
 				}
 			}
+			if b.Rolled != 0 {
+				flow(b.Rolled)
+			}
 			for i := range b.Insts {
 				x := &b.Insts[i]
 				if x.Op == ir.Branch {
