@@ -6,7 +6,7 @@ BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.version=$
 LINT    := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 # Tests that must run, not skip, for make test to pass.
-MUST := '^test/differential/(user|system)\.TestAgainstQEMU$$$$' '^test/baremetal\.TestPrograms' '^test/conformance\.' \
+MUST := '^bench\.TestGuests' '^test/differential/(user|system)\.TestAgainstQEMU$$$$' '^test/baremetal\.TestPrograms' '^test/conformance\.' \
 	'^test/density\.Test(Free|Balloon|Memory|Saved|Sharing)' '^test/e2e\.' '^test/isolation\.' '^test/lan\.' \
 	'^test/litmus\.' '^test/move\.' '^test/arm64\.' '^test/soak\.'
 

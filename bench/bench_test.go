@@ -3,15 +3,10 @@ package main
 import (
 	"context"
 	"errors"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
-
-	"doppel/test/guest"
 )
 
 // The list here and the one in the programs' header are the same.
@@ -188,57 +183,5 @@ func TestFlags(t *testing.T) {
 		} else if err == nil && (o.command() != c.command || o.out != c.out) {
 			t.Errorf("%q: command %q, file %q", c.args, o.command(), o.out)
 		}
-	}
-}
-
-// One program gives on a machine what it gives on the host.
-func TestSmoke(t *testing.T) {
-	if testing.Short() {
-		t.Skip("-short: no kernel is booted")
-	}
-	for _, cc := range []string{compilers.guest, compilers.host} {
-		if _, err := exec.LookPath(cc); err != nil {
-			t.Skipf("no %s here", cc)
-		}
-	}
-	ctx, dir := context.Background(), t.TempDir()
-	guestBench, err := compile(ctx, compilers.guest, dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	hostBench, err := compile(ctx, compilers.host, dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	files := guest.Get(t)
-	data, err := archive(files, guestBench)
-	if err != nil {
-		t.Fatal(err)
-	}
-	initrd := filepath.Join(dir, "initrd")
-	if err := os.WriteFile(initrd, data, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	machine, err := startCounter(ctx, Boot{Kernel: files.Kernel, Initrd: initrd, Append: commandLine}, "auto")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer machine.Close()
-	row, err := measure(ctx, Program{Name: "list"}, []Target{native{path: hostBench}, machine}, plan{1, time.Millisecond})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for range 3 {
-		n, err := machine.perIteration(ctx, "list", 10*time.Millisecond)
-		// Some 20 for each of a thousand nodes on each of ten levels of the sort,
-		// and little more in all.
-		if err != nil || n < 100e3 || n > 500e3 {
-			t.Errorf("%v instructions an iteration, %v", n, err)
-		}
-		t.Logf("%.0f instructions an iteration", n)
-	}
-	t.Logf("%v on the host, %v on the machine", duration(row.time(0)), duration(row.time(1)))
-	if _, err := machine.Run(ctx, "nonsense", 1); err == nil {
-		t.Error("a program that does not exist ran")
 	}
 }
