@@ -56,6 +56,7 @@ type broken struct {
 	noSave   bool // Restore forgets
 	noWake   bool
 	sameName bool
+	runs     int
 }
 
 // at decodes the instruction at pc in M-mode or with the page table that
@@ -258,6 +259,12 @@ func TestBroken(t *testing.T) {
 		{"SelfModifying", "fence.i does nothing", skipped(riscv.FENCE_I)},
 		{"AcrossPages", "addi is wrong", wrong(riscv.ADDI)},
 		{"Budget", "one too many", broken{run: func(_ *broken, n uint64) (uint64, bool) { return n + 1, true }}},
+		{"Slicing", "it stands still now and then", broken{run: func(b *broken, n uint64) (uint64, bool) {
+			if b.runs++; b.runs%97 == 0 {
+				return 0, true
+			}
+			return n, true
+		}}},
 		{"Slicing", "long runs lose a bit", broken{run: func(b *broken, n uint64) (uint64, bool) {
 			if n > 200 {
 				b.Hart().X[21] ^= 1

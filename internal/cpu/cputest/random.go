@@ -146,13 +146,19 @@ func (m *Machine) final() []byte {
 	return e.Data()
 }
 
+// singleSteps finds out. Each step retires an instruction, or traps, or says what
+// else has ended it: an engine that stands still has spent no budget.
 func singleSteps(m *Machine, steps int) trace {
 	tr := trace{exits: map[int]cpu.ExitReason{}}
-	c := m.CPUs[0]
+	c, h := m.CPUs[0], m.Hart()
 	for n := range steps {
+		pc, retired := h.PC, h.Instret
 		e := c.Run(1)
 		switch e.Reason {
 		case cpu.ExitBudget:
+			if trapped := h.PC == h.CSR.Mtvec; h.Instret != retired+1 && !(trapped && h.Instret == retired) {
+				m.T.Fatalf("step %d: %d instructions retired at pc %#x, and pc is %#x now", n, h.Instret-retired, pc, h.PC)
+			}
 		case cpu.ExitMMIO:
 			tr.exits[n] = e.Reason
 			c.CompleteMMIO(answer(e))

@@ -3,6 +3,7 @@
 package repeat
 
 import (
+	"fmt"
 	"os"
 	"strconv"
 	"testing"
@@ -20,6 +21,8 @@ func Seed(t *testing.T) uint64 {
 		s = v
 	}
 	t.Logf("DOPPEL_SEED=%d repeats this run", s)
+	// A run that does not end is killed, and says nothing more.
+	fmt.Fprintf(os.Stderr, "%s: DOPPEL_SEED=%d repeats this run\n", t.Name(), s)
 	return s
 }
 
