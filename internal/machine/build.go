@@ -55,6 +55,7 @@ func (m *Machine) buildHarts() error {
 		cfg := hart.Config{ID: i, Memory: m.mem, Clock: m.clock, Entropy: m.entropy, Supervisor: m.plan.supervisor}
 		if m.cfg.Engine != engineCheck { // which executes each instruction twice
 			cfg.Stall = func() { m.stall(m.vcpus[i]) }
+			cfg.Watched = true
 		}
 		c, h, fallback, err := newEngine(m.cfg.Engine, cfg, m.cfg.JIT, checkers)
 		if err != nil {

@@ -123,6 +123,7 @@ func (m *Machine) leave(v *vcpu) {
 	if m.trace != nil {
 		m.trace.left(v)
 	}
+	m.leaveThread(v)
 	v.seat.held = false
 	v.seat.left = m.clock.Now()
 	if m.sbi != nil {

@@ -30,6 +30,7 @@ type vcpu struct {
 	visitor   visitor // v.VCPU; nil if it is none
 	published published
 	seat      seat
+	thread    thread
 
 	trace  traceState
 	action sbi.Action // of the last supervisor call, for the trace
@@ -60,6 +61,7 @@ func (m *Machine) run(v *vcpu) {
 		}
 	}()
 	defer v.seat.slot.Close()
+	defer m.leaveThread(v)
 	v.seat.left = m.clock.Now()
 	if err := m.bind(); err != nil {
 		m.fail(err)
@@ -77,9 +79,13 @@ func (m *Machine) run(v *vcpu) {
 		if !m.sit(v) {
 			continue
 		}
+		calm := v.allowance.calm
 		exit := m.execute(v)
 		v.insns.Store(v.Instructions())
 		v.exits[min(exit.Reason, cpu.ExitError)].Add(1)
+		if !calm || exit.Reason == cpu.ExitHalt {
+			m.keepThread(v, exit.Reason)
+		}
 		if m.trace == nil {
 			m.handle(v, &exit)
 		} else {
@@ -129,7 +135,9 @@ func (m *Machine) handle(v *vcpu, exit *cpu.Exit) {
 // wake-up that came before is not lost.
 func (m *Machine) sleep(v *vcpu) {
 	m.stand(v)
+	v.hart.Sleep()
 	<-v.wake
+	v.hart.Awake()
 }
 
 func (m *Machine) mmio(v *vcpu, a *cpu.MMIO) {

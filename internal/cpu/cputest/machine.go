@@ -82,7 +82,7 @@ func NewMachine(t TB, newEngine New, src string, o Options) *Machine {
 	}
 	copy(ram.Bytes(), m.Prog.Code)
 	for i := range max(o.Harts, 1) {
-		c := newEngine(hart.Config{ID: i, Memory: m.Mem, Clock: m.Clock, Entropy: entropy.NewSeeded(1), Supervisor: o.Supervisor})
+		c := newEngine(hart.Config{ID: i, Memory: m.Mem, Clock: m.Clock, Entropy: entropy.NewSeeded(1), Supervisor: o.Supervisor, Watched: true})
 		c.Hart().PC = Base
 		c.Hart().X[10] = uint64(i)
 		m.CPUs = append(m.CPUs, c)

@@ -111,7 +111,7 @@ func (v *VCPU) RunIn(c *Common, budget uint64) (exit cpu.Exit) {
 	h.SetEngine(visit{c})
 	h.Enter()
 	if t.Begin(budget) {
-		t.exec(t.Left())
+		t.proceed()
 	}
 	v.pending, t.pending = t.pending, pending{}
 	if v.pending.on {

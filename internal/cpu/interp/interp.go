@@ -203,6 +203,6 @@ func (v *VCPU) Run(budget uint64) (exit cpu.Exit) {
 	v.h.PC &^= 1 // priv §3.1.14: as in epc; a debugger may have set it
 	v.refresh()
 	v.mark = int64(v.h.Instret) + left
-	v.exec(left)
+	v.proceed()
 	return v.exit
 }

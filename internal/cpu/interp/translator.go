@@ -61,7 +61,7 @@ func (v *VCPU) Left() int64 { return v.mark - int64(v.h.Instret) }
 // hot.
 func (v *VCPU) Interpret() (hot bool) {
 	v.hot = nil
-	v.exec(v.Left())
+	v.proceed()
 	v.own = false
 	return v.hot != nil
 }

@@ -13,12 +13,16 @@ import (
 	"doppel/internal/memory"
 )
 
+// sliceWork is for hart.Watch: a slice is about ten microseconds.
+const sliceWork = 8
+
 const pageMask = memory.PageSize - 1
 
 // run executes until Run is to end. It goes back and forth between the
 // interpreter, which also takes interrupts and ends Run, and code.
 func (v *VCPU) run() {
 	for v.in.Interpret() {
+		v.h.Watch(1)
 		gpa, host := v.in.Hot()
 		b := v.translate(gpa, host, v.h.PC)
 		switch {
@@ -51,6 +55,7 @@ func (v *VCPU) native(b *block) (end bool) {
 		reserve := max(left-v.slice, 0)
 		v.left = uint64(left - reserve)
 	resume:
+		h.Watch(1)
 		v.readyFloat()
 		v.freshFar()
 		v.freshSites()
@@ -120,6 +125,7 @@ func (v *VCPU) native(b *block) (end bool) {
 			return false
 		case abi.ExitBudget:
 			v.sync(left)
+			h.Watch(sliceWork)
 			v.stats.Slices++
 			if reserve == 0 {
 				v.in.Own() // the interpreter knows how to end at an instruction
@@ -131,6 +137,7 @@ func (v *VCPU) native(b *block) (end bool) {
 			v.sample(v.pc)
 		case abi.ExitPause:
 			v.sync(left)
+			h.Watch(sliceWork)
 			v.stats.Slices++
 			if reserve == 0 {
 				v.in.Own()

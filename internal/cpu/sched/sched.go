@@ -91,6 +91,9 @@ func (s *Scheduler) CPUs() []int {
 	return all
 }
 
+// Crowded tells, without a lock, whether vCPUs are in queues.
+func (s *Scheduler) Crowded() bool { return s.waiting.Load() != 0 }
+
 // enqueue makes a vCPU wait for a processor, or gives it an idle one. It is
 // not running, and counted among its group's runnable ones; since is when it
 // began to wait. One that has woken interrupts another unless it is ahead.

@@ -83,6 +83,11 @@ type Config struct {
 	// Stall, if not nil, is called on the hart's goroutine for each
 	// instruction with which it waits for another hart.
 	Stall func()
+	// Watched is set when the engine looks at the time while the hart executes
+	// (Watch), and whoever has it sleep says so (Sleep, Awake): then the clock has
+	// a timer for harts that sleep only. A timer that expires takes some changes
+	// of threads, which, while all processors execute vCPUs, are at their cost.
+	Watched bool
 }
 
 // TimeHz is the frequency of the time CSR and of mtime, as on QEMU's virt.
@@ -173,7 +178,10 @@ type Hart struct {
 	edges     atomic.Uint64 // mip bits raised from outside, not yet in CSR.Mip
 	flushes   flushQueue
 
-	stip    bool // time has reached stimecmp, as of the last look
+	stip    bool   // time has reached stimecmp, as of the last look
+	armed   bool   // timer, for a sleep
+	watch   int32  // what is left of the work until the next look, see Watch
+	due     uint64 // the time of stimecmp, never if it was told of or cannot come
 	ram     ramWindow
 	pmp     pmp    // derived from PmpCfg and PmpAddr
 	pmuOn   uint32 // hpm counters that count something, by number

@@ -1,10 +1,6 @@
 package hart
 
-import (
-	"math/bits"
-
-	"doppel/internal/riscv"
-)
+import "doppel/internal/riscv"
 
 // Bits of Hart.Attention: why the engine should call Poll.
 const (
@@ -72,22 +68,8 @@ func (h *Hart) timerExpired() {
 func (h *Hart) SetStimecmp(v uint64) {
 	h.CSR.Stimecmp = v
 	h.updateTimer()
-	if h.stip {
-		h.timer.Stop() // it has nothing to tell
-	} else {
-		h.armTimer()
-	}
+	h.await()
 	h.checkInterrupts()
-}
-
-// armTimer sets the timer for stimecmp. A deadline that the clock cannot count
-// to is never reached.
-func (h *Hart) armTimer() {
-	if hi, deadline := bits.Mul64(h.CSR.Stimecmp, nsPerTick); hi == 0 {
-		h.timer.Arm(deadline)
-	} else {
-		h.timer.Stop()
-	}
 }
 
 // updateTimer compares time with stimecmp.

@@ -99,7 +99,7 @@ func (h *Hart) Restore(d *state.Decoder, _ uint32) error {
 	h.edges.Store(0)
 	h.stip = false // Refresh asks for a look at the time in the first Poll
 	h.Refresh()
-	h.armTimer()
+	h.await()
 	h.flushAll()
 	return nil
 }
