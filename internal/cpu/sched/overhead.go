@@ -13,6 +13,10 @@ const (
 	// mostOverhead is how many times what a machine has executed it pays for
 	// that at most. Not all that the process does besides is for machines.
 	mostOverhead = 2
+	// indirect is what a change costs in all, in parts of what it takes: who was
+	// interrupted finds others' things in the caches, and comes out of its code
+	// and into it again. That shows in its pace, and in nobody's time.
+	indirect = 1.25
 )
 
 // overhead is what has been seen of it.
@@ -55,7 +59,7 @@ func (s *Scheduler) shareOverhead(now int64) {
 		n, paid, idled := g.changes, g.paid, g.idled
 		g.changes, g.paid, g.idled = 0, 0, 0
 		if recent && n > 0 && rest > 0 {
-			part := int64(float64(rest) * float64(n) / float64(changes))
+			part := int64(indirect * float64(rest) * float64(n) / float64(changes))
 			// While a vCPU does not execute, changes that it waits for do.
 			s.burden(g, max(min(part, mostOverhead*paid)-idled, 0))
 		}

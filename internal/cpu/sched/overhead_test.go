@@ -34,7 +34,7 @@ func TestOverhead(t *testing.T) {
 		if burden < .002 {
 			t.Fatalf("wake-ups cost %.4f of the time only", burden)
 		}
-		closeTo(t, "what the machine that wakes uses, to the other", (wakes+burden)/spins, 1, .03)
+		closeTo(t, "what the machine that wakes uses, to the other", (wakes+indirect*burden)/spins, 1, .03)
 	}
 }
 
@@ -72,7 +72,7 @@ func TestPaidLate(t *testing.T) {
 	}
 	look(1)
 	executed += ms / 2
-	if got := look(1); got != ms/4 {
+	if got := look(1); got != indirect*ms/4 {
 		t.Errorf("half of half a millisecond was shared as %v", got)
 	}
 	m.s.overhead.paid += ms / 2 // of v, which was seen
@@ -80,7 +80,7 @@ func TestPaidLate(t *testing.T) {
 		t.Errorf("what was paid late was shared as %v, and %d is kept", got, m.s.overhead.advance)
 	}
 	executed += ms
-	if got := look(1); got != ms/4 {
+	if got := look(1); got != indirect*ms/4 {
 		t.Errorf("a millisecond, of which a half was paid, was shared as %v", got)
 	}
 	v.Close()
