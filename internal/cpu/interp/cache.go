@@ -129,16 +129,13 @@ func (v *VCPU) current(b *block, host unsafe.Pointer) *block {
 	return b
 }
 
-// currentOf is current for who does not know where the block is. It returns nil
-// if memory does not have it.
+// currentOf is current for who does not know where the block is: a link leads to
+// it, from a block of the same page that has run, so that memory has it.
 func (v *VCPU) currentOf(b *block) *block {
 	if v.common == nil {
 		return v.current(b, b.host)
 	}
 	r := v.mem.Find(b.gpa, 2)
-	if r == nil {
-		return nil
-	}
 	return v.current(b, unsafe.Add(r.Host(), uint64(b.gpa-r.Base)))
 }
 

@@ -592,9 +592,7 @@ special: // before the instruction at pc, the first of blk if that is not nil
 	}
 	if blk != &v.single {
 		if blk.gen != v.gen {
-			if blk = v.currentOf(blk); blk == nil {
-				goto find
-			}
+			blk = v.currentOf(blk)
 		}
 		if left < int64(blk.need) {
 			v.prefix(blk, int(left))
