@@ -2,10 +2,10 @@ package sched
 
 // What changes of threads, timers, goroutines of nobody and the collection of
 // garbage take is on no account by itself. It is shared out now and then by
-// changes of what runs, each of which is on the account of who has caused it:
-// who wakes or falls asleep, or comes next when a slice ends. So a machine that
-// wakes often pays in place of its neighbours, and such as only compute pay
-// alike.
+// changes of what runs, each of which is on the account of who has caused it,
+// by waking or falling asleep; that of a slice's end is on none. So a machine
+// that wakes often pays in place of its neighbours, and such as only compute
+// have their shares.
 
 const (
 	// overheadTime is how often that is done.
@@ -30,6 +30,7 @@ type overhead struct {
 	// advance is what had been paid at the last look before it was seen to be
 	// executed.
 	advance int64
+	slices  int64 // that have ended with a change
 }
 
 // MeasureProcess tells the scheduler where it learns what the whole process has
@@ -51,7 +52,8 @@ func (s *Scheduler) shareOverhead(now int64) {
 	rest := executed - o.executed - o.paid - o.advance
 	recent := o.at != 0 && now < o.at+8*overheadTime
 	o.at, o.executed, o.paid, o.advance = now, executed, 0, max(-rest, 0)
-	changes := int64(0)
+	changes := o.slices
+	o.slices = 0
 	for g := range o.groups {
 		changes += g.changes
 	}

@@ -94,15 +94,15 @@ func TestChanges(t *testing.T) {
 	m.spin(a, Share{})
 	m.spin(b, Share{})
 	m.run(1000 * ms)
-	if d := a.changes - b.changes; a.changes < 10 || d < -2 || d > 2 {
-		t.Errorf("two that spin: %d and %d changes", a.changes, b.changes)
+	if slices := m.s.overhead.slices; slices < 10 || a.changes+b.changes > 2 { // they began
+		t.Errorf("two that spin: %d and %d changes, %d slices", a.changes, b.changes, slices)
 	}
 	c := m.group(Share{})
 	m.task(c, Share{}, always(ms/10), always(ms))
-	before := a.changes + b.changes
+	before := m.s.overhead.slices
 	m.run(1000 * ms)
-	if spins := a.changes + b.changes - before; c.changes < 2*spins {
-		t.Errorf("one that wakes: %d changes, and %d of others", c.changes, spins)
+	if slices := m.s.overhead.slices - before; c.changes < 2*slices || a.changes+b.changes > 2 {
+		t.Errorf("one that wakes: %d changes, and %d and %d of others, %d slices", c.changes, a.changes, b.changes, slices)
 	}
 }
 
@@ -119,4 +119,25 @@ func TestBeside(t *testing.T) {
 	m.run(100 * ms)
 	got := m.shares(2000*ms, neighbour, k)
 	closeTo(t, "what the group has, to the neighbour", (got[1]+float64(each)/often)/got[0], 1, .03)
+}
+
+// TestOverheadOfSlices: what the ends of slices cost leaves machines of any
+// weight their shares.
+func TestOverheadOfSlices(t *testing.T) {
+	m := newSim(t, 1)
+	var all []*task
+	for _, weight := range []int{100, 200, 400} {
+		all = append(all, m.spin(m.group(Share{Weight: weight}), Share{}))
+	}
+	m.s.MeasureProcess(func() int64 {
+		sum := m.now / 10
+		for _, k := range m.tasks {
+			sum += k.v.paid.Load()
+		}
+		return sum
+	})
+	m.run(100 * ms)
+	for i, got := range m.shares(4000*ms, all...) {
+		closeTo(t, "share", got, float64(int(1)<<i)/7, .01)
+	}
 }

@@ -234,7 +234,7 @@ func (s *Scheduler) yield(v *VCPU, now int64) bool {
 	if next == p.next {
 		v.lost = WakeUp
 	} else {
-		next.group.changes++
+		s.overhead.slices++
 	}
 	s.handOver(p, v, next, now)
 	return true
