@@ -41,10 +41,15 @@ func randomLoops(r *rand.Rand) (code []byte, entry int) {
 		put(riscv.Inst{Op: riscv.BEQ + riscv.Op(r.IntN(6)), Rs1: uint8(r.IntN(32)), Rs2: uint8(r.IntN(32)), Imm: int64(len(skip))})
 		code = append(code, skip[:len(skip)-4]...)
 	}
-	small := func() { // a loop that walks over pages
+	small := func() { // a loop that walks over pages, or goes from one to another
 		put(riscv.Inst{Op: riscv.ADD, Rd: 29, Rs1: 30})
 		inner := len(code)
-		put(riscv.Inst{Op: riscv.ADDI, Rd: 5, Rs1: 5, Imm: int64(r.IntN(33) - 16)})
+		if r.IntN(2) == 0 {
+			put(riscv.Inst{Op: riscv.ADDI, Rd: 5, Rs1: 5, Imm: int64(r.IntN(33) - 16)})
+		} else {
+			put(riscv.Inst{Op: riscv.SLLI, Rd: 5, Rs1: 29, Imm: int64(7 + r.IntN(5))})
+			put(riscv.Inst{Op: riscv.ADD, Rd: 5, Rs1: 5, Rs2: 6})
+		}
 		straight()
 		back(29, inner)
 	}
@@ -110,7 +115,31 @@ func checkWalks(t *testing.T, v *VCPU) (loops, others int) {
 
 // TestRandomLoops compares loops that are made regions, where the host has
 // them, with the interpreter in all state, at random instructions.
-func TestRandomLoops(t *testing.T) {
+func TestRandomLoops(t *testing.T) { compareLoops(t, false) }
+
+// TestRandomLoopsInPages: the same where each page of data is somewhere else.
+func TestRandomLoopsInPages(t *testing.T) { compareLoops(t, true) }
+
+// shuffle makes page tables of Sv39 in RAM, for S-mode, in which the pages of
+// data are mixed, and code is where it is.
+func shuffle(r *rand.Rand, ram []byte) (satp uint64) {
+	const root, middle, leaf = 0x20000, 0x21000, 0x22000
+	const table, mapped = riscv.PTEV, riscv.PTEV | riscv.PTER | riscv.PTEW | riscv.PTEX | riscv.PTEA | riscv.PTED
+	entry := func(at, pa, flags uint64) { binary.LittleEndian.PutUint64(ram[at:], (cputest.Base+pa)>>12<<10|flags) }
+	clear(ram[root : leaf+4096])
+	entry(root+8*(cputest.Base>>30), middle, table)
+	entry(middle, leaf, table)
+	const first, last = 4, 0x1c // pages that are compared
+	for i := range uint64(first) {
+		entry(leaf+8*i, i<<12, mapped)
+	}
+	for i, to := range r.Perm(last - first) {
+		entry(leaf+8*uint64(first+i), uint64(first+to)<<12, mapped)
+	}
+	return 8<<60 | (cputest.Base+root)>>12
+}
+
+func compareLoops(t *testing.T, paged bool) {
 	rounds := *roundsFlag / 4
 	if testing.Short() {
 		rounds /= 10
@@ -161,6 +190,10 @@ func TestRandomLoops(t *testing.T) {
 			h.State = hart.State{X: x, F: f, FFlags: 0, PC: at + uint64(entry), Priv: hart.M, CSR: h.CSR}
 			h.CSR.Mtvec = cputest.Base
 			h.CSR.Mstatus |= riscv.MstatusFS
+			if paged {
+				h.Priv, h.CSR.Satp = hart.S, shuffle(rand.New(rand.NewPCG(seed, uint64(round))), m.RAM.Bytes())
+				h.CSR.PmpAddr[0], h.CSR.PmpCfg[0] = ^uint64(0)>>10, riscv.PMPNAPOT<<riscv.PMPAShift|riscv.PMPR|riscv.PMPW|riscv.PMPX
+			}
 			h.Refresh()
 			m.CPUs[0].FlushTLB()
 		}

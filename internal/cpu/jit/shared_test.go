@@ -126,7 +126,7 @@ func TestSharedProtected(t *testing.T) {
 					prepare(h, which, good)
 					h.CSR.PmpAddr[0] = border>>2 | (memory.PageSize/8 - 1) // NAPOT
 					h.CSR.PmpAddr[1] = ^uint64(0) >> 10
-					h.CSR.PmpCfg[0], h.CSR.PmpCfg[1] = riscv.PMPNAPOT|perm, riscv.PMPNAPOT|riscv.PMPR|riscv.PMPW|riscv.PMPX
+					h.CSR.PmpCfg[0], h.CSR.PmpCfg[1] = riscv.PMPNAPOT<<riscv.PMPAShift|perm, riscv.PMPNAPOT<<riscv.PMPAShift|riscv.PMPR|riscv.PMPW|riscv.PMPX
 					h.CSR.Mstatus |= riscv.MstatusMPRV
 					h.CSR.Mstatus &^= riscv.MstatusMPP
 					h.CSR.Mcause = 0

@@ -21,6 +21,7 @@ import (
 type regionState struct {
 	ir    *ir.Region
 	cur   *ir.RegionBlock
+	at    int   // its index
 	sites int32 // where its sites are, in bytes from R15
 
 	context int           // see abi.Code
@@ -49,8 +50,12 @@ type regionState struct {
 	charged int    // instructions of the block that have been taken off
 	loose   uint32 // registers whose upper half is to be made right where the region is left
 
-	held  uint16   // the site whose addend is in RDX, or 0
-	boxed [32]bool // registers that are known to hold singles
+	held    uint16          // the site whose addend is in RDX, or 0
+	want    []uint16        // for each block, the site whose addend is to be there at its start, or 0
+	warm    []int           // where blocks start if it is
+	reloads []int           // blocks that start elsewhere if it is not
+	shared  map[uint16]bool // sites whose check is more than one access's
+	boxed   [32]bool        // registers that are known to hold singles
 }
 
 // moved is a host register that blocks use for one guest register, or for the
@@ -64,6 +69,7 @@ type moved struct {
 type regionJump struct {
 	from  int
 	block int
+	held  uint16
 }
 
 // regionPause is where a slice may end: at an offset, after back has been given
@@ -74,6 +80,7 @@ type regionPause struct {
 	back   int32
 	resume int
 	loose  uint32 // see regionState
+	held   uint16 // see there
 }
 
 // regionExit leads to a block's code. raw: the registers are as blocks have
@@ -122,11 +129,13 @@ func (e *Emitter) Region(r *ir.Region, sites int32, at, id int) abi.Code {
 	}
 	e.enterRegion()
 	s.labels, s.heads = make([]int, len(r.Blocks)), make([]bool, len(r.Blocks))
+	e.planKept()
 	for i := range r.Blocks {
 		e.regionBlock(i)
 	}
+	e.makeReloads()
 	for _, j := range s.jumps {
-		e.patch(j.from, s.labels[j.block])
+		e.patch(j.from, s.label(j.block, j.held))
 	}
 	for _, f := range e.colds {
 		f()
@@ -176,6 +185,9 @@ func (e *Emitter) enterAgain(p *regionPause) {
 	if s.ir.Joined {
 		e.aluRI(aluSub, true, budget, p.back)
 	}
+	if p.held != 0 {
+		e.movRM(RDX, e.addendOf(p.held))
+	}
 	e.patch(e.jmp(), p.resume)
 }
 
@@ -196,8 +208,8 @@ func (e *Emitter) charge(cur, done int, at int32, back bool) {
 			again = 1 // the jump itself
 		}
 		from := e.jcc(ccS)
-		s.pauses = append(s.pauses, regionPause{from, at, s.margin + again, e.pos(), s.loose})
-		s.held, s.boxed = 0, [32]bool{}
+		s.pauses = append(s.pauses, regionPause{from, at, s.margin + again, e.pos(), s.loose, s.held})
+		s.boxed = [32]bool{}
 	}
 	s.charged = done
 }
@@ -434,7 +446,7 @@ func (e *Emitter) owed(n int) int32 {
 func (e *Emitter) jumpTo(from int, target int32, n int) {
 	s := e.region
 	if i := s.ir.Find(target); i >= 0 {
-		s.jumps = append(s.jumps, regionJump{from, i})
+		s.jumps = append(s.jumps, regionJump{from, i, s.held})
 		return
 	}
 	s.exits = append(s.exits, regionExit{from: []int{from}, target: target, back: e.owed(n), loose: s.loose})
@@ -443,12 +455,12 @@ func (e *Emitter) jumpTo(from int, target int32, n int) {
 func (e *Emitter) regionBlock(i int) {
 	s := e.region
 	b := &s.ir.Blocks[i]
-	s.cur, s.held, s.boxed = b, 0, [32]bool{}
-	s.labels[i] = e.pos()
+	s.cur, s.at, s.boxed = b, i, [32]bool{}
+	e.startBlock(i)
 	s.charged, s.loose = 0, b.Loose
 	if !s.ir.Joined {
 		e.aluRI(aluSub, true, budget, int32(len(b.Offsets)))
-		s.pauses = append(s.pauses, regionPause{e.jcc(ccS), b.Start, int32(len(b.Offsets)), s.labels[i], 0})
+		s.pauses = append(s.pauses, regionPause{e.jcc(ccS), b.Start, int32(len(b.Offsets)), s.labels[i], 0, 0})
 	}
 	next := int32(-1 << 31) // what the code goes on with
 	if i+1 < len(s.ir.Blocks) {
@@ -463,6 +475,7 @@ func (e *Emitter) regionBlock(i int) {
 			if j == len(b.Insts)-2 && b.Insts[j+1].Op == ir.Jump && n == len(b.Offsets) && int(b.Insts[j+1].Index) == n && next == in.Target {
 				// What the branch leads to is next, and the Jump is no instruction.
 				other := b.Insts[j+1].Target
+				e.expect(b)
 				e.chargeFor(i, in, in.Target, other)
 				e.compare(in.A, in.B, in.Imm, in.Flags&ir.Immediate != 0)
 				e.jumpTo(e.jcc(branchCond[in.Cond]^1), other, len(b.Offsets))
@@ -472,6 +485,9 @@ func (e *Emitter) regionBlock(i int) {
 				e.compare(in.A, in.B, in.Imm, in.Flags&ir.Immediate != 0)
 				e.turnOff(i, to, e.jcc(branchCond[in.Cond]), n)
 				break
+			}
+			if j == len(b.Insts)-2 {
+				e.expect(b)
 			}
 			e.chargeFor(i, in, in.Target)
 			e.compare(in.A, in.B, in.Imm, in.Flags&ir.Immediate != 0)
@@ -485,6 +501,7 @@ func (e *Emitter) regionBlock(i int) {
 				s.exits = append(s.exits, regionExit{from: []int{e.jmp()}, target: in.Target, back: e.owed(len(b.Offsets)), loose: s.loose, call: in})
 			case next != in.Target:
 				e.jumpTo(e.jmp(), in.Target, len(b.Offsets))
+				s.held = 0
 			}
 		case ir.JumpReg:
 			e.regionJumpReg(i, in)
@@ -520,18 +537,18 @@ func (e *Emitter) regionBlock(i int) {
 // slice may end there, but not in the middle of a block.
 func (e *Emitter) turnOff(cur, to, from, n int) {
 	s := e.region
-	charged, loose := s.charged, s.loose
+	charged, loose, held := s.charged, s.loose, s.held
 	if to <= cur {
 		s.heads[to] = true
 	} else if n == charged {
-		s.jumps = append(s.jumps, regionJump{from, to})
+		s.jumps = append(s.jumps, regionJump{from, to, held})
 		return
 	}
 	e.colds = append(e.colds, func() {
 		e.here(from)
-		s.charged, s.loose = charged, loose
+		s.charged, s.loose, s.held = charged, loose, held
 		e.charge(n, n, s.ir.Blocks[to].Start, to <= cur)
-		e.patch(e.jmp(), s.labels[to])
+		e.patch(e.jmp(), s.label(to, held))
 	})
 }
 
@@ -577,7 +594,7 @@ func (e *Emitter) chargeFor(cur int, in *ir.Inst, targets ...int32) {
 // keepsRDX tells whether the code for in leaves RDX alone.
 func keepsRDX(in *ir.Inst) bool {
 	switch {
-	case in.Op <= ir.MaxU, ir.ShlAdd <= in.Op && in.Op <= ir.BitSet, ir.Clz <= in.Op && in.Op <= ir.ZextH:
+	case in.Op <= ir.Mul, ir.ShlAdd <= in.Op && in.Op <= ir.BitSet, ir.Clz <= in.Op && in.Op <= ir.ZextH:
 		return true
 	}
 	return false
@@ -594,6 +611,7 @@ const maxTable = 4096
 func (e *Emitter) regionJumpReg(cur int, in *ir.Inst) {
 	s := e.region
 	to := s.cur.Returns
+	s.held = 0
 	e.chargeFor(cur, in, to...)
 	e.jumpTarget(in)
 	if len(to) <= maxCompared {

@@ -23,12 +23,13 @@ const walkLines = 32
 type siteCheck struct {
 	in   *ir.Inst
 	from []int
-	back int // where the access goes on, with its addend in RDX
+	back int // where the access goes on, with its addend in RDX or RCX
 	base Reg
 	cur  *ir.RegionBlock
 
 	charged int    // see regionState
 	loose   uint32 // see there
+	keeps   uint16 // the site whose addend RDX has to hold still, if the access's is in RCX
 }
 
 func (e *Emitter) site(in *ir.Inst, field int32) mem {
@@ -54,35 +55,56 @@ func (e *Emitter) access(in *ir.Inst) mem {
 		base = RAX
 		e.get(RAX, in.A)
 	}
+	addend := RDX
 	if in.Span != 0 {
-		e.check(in, base)
+		addend = e.check(in, base)
 	} else if s.held != in.Site {
 		e.movRM(RDX, e.site(in, siteAddend))
+		s.held = in.Site
 	}
-	s.held = in.Site
-	return mem{RDX, base, 0, int32(in.Imm)}
+	return mem{addend, base, 0, int32(in.Imm)}
 }
 
 // check makes the check of in, whose base is in a register, for all accesses
-// that share its site, and has the addend in RDX. It uses RCX.
-func (e *Emitter) check(in *ir.Inst, base Reg) {
+// that share its site, and returns the register that has the addend. It uses
+// RCX.
+func (e *Emitter) check(in *ir.Inst, base Reg) Reg {
 	s := e.region
-	var miss []int
-	if in.Flags&ir.Roams != 0 {
-		miss = e.probe(in, base)
-	} else {
-		e.movRM(RDX, e.site(in, siteAddend)) // first: the access waits for it
-		if in.Low != 0 {
-			e.lea(RCX, at(base, in.Low))
-		} else {
-			e.movRR(RCX, base)
-		}
-		e.aluRM(aluXor, true, RCX, e.site(in, siteTag))
-		e.aluRM(aluCmp, true, RCX, e.site(in, siteLimit))
-		miss = []int{e.jcc(ccAE)}
+	c := siteCheck{in: in, base: base, cur: s.cur, charged: s.charged, loose: s.loose}
+	if s.held != 0 && s.held != in.Site && s.held == s.want[s.at] && e.spares(in) {
+		c.keeps = s.held
 	}
-	s.checks = append(s.checks, siteCheck{in, miss, e.pos(), base, s.cur, s.charged, s.loose})
+	switch {
+	case in.Flags&ir.Roams != 0:
+		c.from = e.probe(in, base)
+	case c.keeps != 0:
+		c.from = e.samePage(in, base)
+		e.movRM(RCX, e.site(in, siteAddend))
+	default:
+		if s.held != in.Site {
+			e.movRM(RDX, e.site(in, siteAddend)) // first: the access waits for it
+		}
+		c.from = e.samePage(in, base)
+	}
+	c.back = e.pos()
+	s.checks = append(s.checks, c)
+	if c.keeps != 0 {
+		return RCX
+	}
 	s.held = in.Site
+	return RDX
+}
+
+// samePage compares the page of in with the one of its site.
+func (e *Emitter) samePage(in *ir.Inst, base Reg) (miss []int) {
+	if in.Low != 0 {
+		e.lea(RCX, at(base, in.Low))
+	} else {
+		e.movRR(RCX, base)
+	}
+	e.aluRM(aluXor, true, RCX, e.site(in, siteTag))
+	e.aluRM(aluCmp, true, RCX, e.site(in, siteLimit))
+	return []int{e.jcc(ccAE)}
 }
 
 // missed has the site filled and goes on, or leaves the region, or goes on where the accesses have
@@ -106,6 +128,10 @@ func (e *Emitter) missed(c *siteCheck) {
 	}
 	if c.base == RAX && c.in.Low != 0 {
 		e.get(RAX, c.in.A)
+	}
+	if c.keeps != 0 {
+		e.movRR(RCX, RDX)
+		e.movRM(RDX, e.addendOf(c.keeps))
 	}
 	e.patch(e.jmp(), c.back)
 }

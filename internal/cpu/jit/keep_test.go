@@ -1,0 +1,88 @@
+//go:build linux && (amd64 || arm64)
+
+package jit
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"doppel/internal/cpu"
+	"doppel/internal/cpu/cputest"
+	"doppel/internal/cpu/interp"
+	"doppel/internal/riscv"
+	"doppel/internal/riscv/hart"
+)
+
+// TestKeptAddends: an inner loop loads from one page again and again, between
+// accesses that go to other pages, which are elsewhere in the host's memory. What is known of the
+// one page is still right when another had to be looked up, when a slice has ended, and
+// when the page itself has changed.
+func TestKeptAddends(t *testing.T) {
+	if !hasRegions {
+		t.Skip("no regions on this host")
+	}
+	const program = `
+start:	li   s0, 0x80006100	# the page of the loads
+		li   s1, 0x80004000
+		li   s2, 20
+outer:	li   a5, 0
+inner:	lw   a0, 0(s0)
+		slli a1, a5, 8
+		add  a1, a1, s1
+		add  a2, a2, a0
+		sw   a2, 8(a1)		# another page each sixteenth time
+		bltz a2, odd
+even:	addi a5, a5, 1
+		xor  a3, a3, a2
+		bne  a5, s2, inner
+		add  s0, s0, a4		# a page further, at times
+		xori a4, a4, 1024
+		li   t0, 0x80009000
+		bltu s0, t0, outer
+		li   s0, 0x80006100
+		j    outer
+odd:	ld   a6, 16(a1)
+		add  a3, a3, a6
+		j    even
+	`
+	for slice := range int64(12) {
+		t.Run(fmt.Sprint(slice), func(t *testing.T) {
+			a := cputest.NewMachine(t, func(c hart.Config) cputest.Engine { return interp.New(c) }, program, cputest.Options{RAM: 1 << 18})
+			b, v := machineOf(t, Options{Threshold: -1, Samples: 1, Slice: 60 + 11*slice}, program, cputest.Options{RAM: 1 << 18})
+			r := rand.New(rand.NewPCG(5, uint64(slice)))
+			data := make([]byte, 0x18000)
+			for i := range data {
+				data[i] = byte(r.Uint32())
+			}
+			for _, m := range []*cputest.Machine{a, b} {
+				h := m.Hart()
+				h.Priv, h.PC = hart.S, m.Sym("start")
+				h.CSR.Satp = shuffle(rand.New(rand.NewPCG(7, uint64(slice))), m.RAM.Bytes())
+				copy(m.RAM.Bytes()[0x4000:], data)
+				h.CSR.PmpAddr[0], h.CSR.PmpCfg[0] = ^uint64(0)>>10, riscv.PMPNAPOT<<riscv.PMPAShift|riscv.PMPR|riscv.PMPW|riscv.PMPX
+				h.Refresh()
+				m.CPUs[0].FlushTLB()
+			}
+			for round := range 60 {
+				for _, m := range []*cputest.Machine{a, b} {
+					if e := m.CPUs[0].Run(uint64(3000 + 13*round)); e.Reason != cpu.ExitBudget {
+						t.Fatalf("exit %v %v", e.Reason, e.Err)
+					}
+				}
+				if a.Hart().State != b.Hart().State {
+					t.Fatalf("round %d: pc %#x, x %x\ntranslated: %#x, %x", round, a.Hart().PC, a.Hart().X, b.Hart().PC, b.Hart().X)
+				}
+				if string(a.RAM.Bytes()) != string(b.RAM.Bytes()) {
+					t.Fatalf("round %d: memory differs", round)
+				}
+			}
+			if v.stats.Regions < 2 {
+				t.Errorf("%d regions: this test shows nothing", v.stats.Regions)
+			}
+			if h := a.Hart(); h.CSR.Mcause != 0 || h.PC > a.Sym("odd")+8 {
+				t.Errorf("cause %d, pc %#x: this test shows nothing", h.CSR.Mcause, h.PC)
+			}
+		})
+	}
+}
