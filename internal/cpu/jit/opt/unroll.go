@@ -7,8 +7,8 @@ import (
 )
 
 const (
-	maxTurns    = 4
-	maxUnrolled = 64 // guest instructions of all turns
+	maxTurns    = 6
+	maxUnrolled = 96 // guest instructions of all turns
 	minTurns    = 6  // of a loop when it is entered, by and large
 	hotPart     = 16 // of the most executed block's passes, what a loop must have at least
 	rolled      = 1  // is in the Start of blocks that have another's offset: those of instructions are even
