@@ -1,8 +1,11 @@
 package doppel_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -163,7 +166,7 @@ func TestFileChangesUnderMachine(t *testing.T) {
 // TestLeavesNothing: a host holds on to no machine that was closed, whether or
 // not others are left.
 func TestLeavesNothing(t *testing.T) {
-	h := newHost(t, doppel.HostConfig{})
+	h := newHost(t, doppel.HostConfig{MemoryLimit: 512 << 20, Networks: []doppel.Network{{Name: "lan"}}})
 	var gone []weak.Pointer[doppel.Machine]
 	for n := range 4 {
 		m, err := h.New(doppel.Config{Memory: 16 << 20})
@@ -181,6 +184,12 @@ func TestLeavesNothing(t *testing.T) {
 		}
 		gone = append(gone, weak.Make(m))
 	}
+	var state []byte
+	for range 3 {
+		var p weak.Pointer[doppel.Machine]
+		p, state = liveAndLeave(t, h, state)
+		gone = append(gone, p)
+	}
 	for n, p := range gone {
 		for deadline := time.Now().Add(20 * time.Second); p.Value() != nil; runtime.GC() {
 			if time.Now().After(deadline) {
@@ -188,4 +197,49 @@ func TestLeavesNothing(t *testing.T) {
 			}
 		}
 	}
+}
+
+// liveAndLeave lets a machine run from a state, if there is one, and closes it.
+func liveAndLeave(t *testing.T, h *doppel.Host, state []byte) (weak.Pointer[doppel.Machine], []byte) {
+	t.Helper()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	r, w := io.Pipe()
+	defer w.Close()
+	m, err := h.New(doppel.Config{Memory: 16 << 20, CPUs: 2, CPUCap: "90%", Console: doppel.Stream(r, io.Discard), NICs: []doppel.NIC{{Switch: "lan"}}})
+	must(err)
+	if state != nil {
+		must(m.Restore(bytes.NewReader(state)))
+	}
+	ended := make(chan error, 1)
+	go func() {
+		_, err := m.Run(context.Background())
+		ended <- err
+	}()
+	executes := func() {
+		t.Helper()
+		n := m.Stats().Instructions()
+		for deadline := time.Now().Add(20 * time.Second); m.Stats().Instructions() == n; time.Sleep(time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatal("the machine does not run")
+			}
+			go fmt.Fprintln(w, "help")
+		}
+	}
+	executes()
+	must(m.Reset())
+	executes()
+	must(m.Pause())
+	var saved bytes.Buffer
+	must(m.Save(&saved))
+	must(m.Resume())
+	h.MergeMemory()
+	h.Memory()
+	must(m.Close())
+	must(<-ended)
+	return weak.Make(m), saved.Bytes()
 }

@@ -88,7 +88,7 @@ func (a *allowance) spend(insns uint64) {
 	a.calm = a.calm && a.left > 0
 }
 
-// commons are those of the process.
+// commons are those of the process, as long as it has machines.
 var commons interp.Commons
 
 // visitor is a VCPU that can run in a Common.

@@ -129,6 +129,7 @@ func New(cfg Config) (*Machine, error) {
 		}
 		return nil, errors.Join(err, m.mem.Close())
 	}
+	commons.Join()
 	return m, nil
 }
 
@@ -423,6 +424,7 @@ func (m *Machine) release() error {
 		errs = append(errs, w.Close())
 	}
 	m.group.Close()
+	commons.Leave()
 	errs = append(errs, m.mem.Close())
 	return errors.Join(errs...)
 }

@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync"
@@ -22,9 +21,6 @@ const (
 	// lives is how many machines there are.
 	lives = 8
 	mib   = 1 << 20
-	// mostGrowth is by how much the VMM's own memory may have grown when all
-	// machines are gone: Go's runtime keeps some of what it once had.
-	mostGrowth = 24 * mib
 	// timeEnv is how long they live; usually is without it.
 	timeEnv = "DOPPEL_SOAK_TIME"
 	seedEnv = "DOPPEL_SOAK_SEED"
@@ -104,7 +100,8 @@ func TestSoak(t *testing.T) {
 		fatal(all[0], err)
 		t.FailNow()
 	}
-	before := ownMemory(t) - int64(len(s.saved))
+	before := ownMemory(t)
+	before.live -= int64(len(s.saved))
 
 	s.until = time.Now().Add(d)
 	var wg sync.WaitGroup
@@ -124,11 +121,8 @@ func TestSoak(t *testing.T) {
 		t.Error(err)
 	}
 	s.saved = nil
-	after := ownMemory(t)
-	t.Logf("own memory: %d KiB, and %d KiB afterwards", before>>10, after>>10)
-	if after > before+mostGrowth {
-		t.Errorf("own memory has grown from %d to %d KiB", before>>10, after>>10)
-	}
+	checkGoroutines(t, goroutines) // first: what they refer to is no garbage yet
+	checkMemory(t, before)
 	freeProcessors(t)
 	checkGoroutines(t, goroutines)
 }
@@ -187,23 +181,4 @@ func checkGoroutines(t *testing.T, before int) {
 			return
 		}
 	}
-}
-
-// ownMemory is what the process has of the host's memory beside files, while
-// it has no guests, without garbage.
-func ownMemory(t *testing.T) int64 {
-	t.Helper()
-	debug.FreeOSMemory()
-	b, err := os.ReadFile("/proc/self/status")
-	if err != nil {
-		t.Skipf("the host does not tell what a process takes: %v", err)
-	}
-	for line := range strings.Lines(string(b)) {
-		var kb int64
-		if _, err := fmt.Sscanf(line, "RssAnon: %d kB", &kb); err == nil {
-			return kb << 10
-		}
-	}
-	t.Fatal("no line RssAnon in /proc/self/status")
-	return 0
 }

@@ -85,6 +85,10 @@ func (s *Switch) forward(from *Port, f *frame, v VLAN) {
 	from.counts.bytesIn.Add(uint64(len(f.bytes)))
 	now := time.Now()
 	s.mu.Lock()
+	if from.closed.Load() { // the table would hold on to it
+		s.mu.Unlock()
+		return
+	}
 	if !s.table.learn(f.src, v, from, now) {
 		s.mu.Unlock()
 		from.drop(dropSource) // somebody else's address

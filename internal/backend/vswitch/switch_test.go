@@ -414,3 +414,19 @@ func TestUplink(t *testing.T) {
 		t.Errorf("an uplink of a closed switch: %v", err)
 	}
 }
+
+// What a closed port still sends goes nowhere, and the switch holds on to
+// nothing of it.
+func TestSendFromClosedPort(t *testing.T) {
+	s := New(Config{Name: "lan0"})
+	defer s.Close()
+	p := ports(t, s, PortConfig{}, PortConfig{})
+	p[0].Close()
+	send(p[0], ether(broadcast, mac(0), 0, "late"))
+	if got := received(p[1]); got != "" {
+		t.Errorf("another port got %q", got)
+	}
+	if len(s.table.learned)+len(s.table.count) != 0 {
+		t.Errorf("the table has %v", s.table.learned)
+	}
+}

@@ -150,13 +150,38 @@ func (v *VCPU) flushEntry(tag uint64) {
 // Commons are Commons for as many VCPUs as want one at once. Its zero value is
 // ready. Any goroutine may call its methods.
 type Commons struct {
-	mu   sync.Mutex
-	free []*Common // the last one used last
+	mu    sync.Mutex
+	free  []*Common // the last one used last
+	users int
 }
 
 // maxFree is how many are kept: for the processors of a host, and for kernels
 // that differ.
 const maxFree = 4
+
+// Join says that there is one more whose VCPUs may want a Common.
+func (s *Commons) Join() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.users++
+}
+
+// Leave undoes a Join, with no Common taken. Nothing is kept for nobody: several
+// MiB each.
+func (s *Commons) Leave() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.users--; s.users == 0 {
+		s.free = nil
+	}
+}
+
+// Kept is how many Commons wait for use.
+func (s *Commons) Kept() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.free)
+}
 
 // Take gives the Common that is best for a hart, which has it until Give.
 func (s *Commons) Take(h *hart.Hart) *Common {

@@ -191,4 +191,12 @@ func TestCommons(t *testing.T) {
 	if s.Give(broken); len(s.free) != maxFree-2 {
 		t.Error("one that has failed is kept")
 	}
+	s.Join()
+	s.Join()
+	if s.Leave(); s.Kept() != maxFree-2 {
+		t.Error("none is kept for who is left")
+	}
+	if s.Leave(); s.Kept() != 0 {
+		t.Error("some are kept for nobody")
+	}
 }

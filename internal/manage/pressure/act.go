@@ -89,7 +89,7 @@ const maxWait = 16 * time.Second
 // for long may try in a part of the reserve: what is missing may be in its own
 // balloon, which does not grow while it is paused. trying tells that one does.
 func (g *Governor) resume(v *view, now time.Time) (trying bool) {
-	kept := g.paused[:0]
+	var kept []*turn
 	done := false
 	for _, t := range g.paused {
 		if !t.guest.Paused() {
@@ -129,8 +129,8 @@ func (g *Governor) merge(now time.Time) {
 		g.wait = latest
 	}
 	g.merged = now
-	go func() {
+	g.merges.Go(func() {
 		defer g.merging.Store(false)
 		g.saved.Store(g.cfg.Merge())
-	}()
+	})
 }

@@ -21,6 +21,8 @@ import (
 	"fmt"
 	"maps"
 	"runtime"
+	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -113,6 +115,7 @@ type Governor struct {
 	merged   time.Time
 	wait     time.Duration // between merges
 	merging  atomic.Bool
+	merges   sync.WaitGroup
 	saved    atomic.Uint64 // by the last one
 }
 
@@ -135,8 +138,9 @@ func New(cfg Config) *Governor {
 	}
 }
 
-// Run governs until the context ends.
+// Run governs until the context ends. When it returns, Merge has returned too.
 func (g *Governor) Run(ctx context.Context) {
+	defer g.merges.Wait()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	var asked <-chan struct{}
@@ -254,13 +258,7 @@ func (g *Governor) forget(guests []Guest) {
 	}
 	forget(g.exact, gone)
 	forget(g.parts, gone)
-	kept := g.paused[:0]
-	for _, t := range g.paused {
-		if here[t.guest] {
-			kept = append(kept, t)
-		}
-	}
-	g.paused = kept
+	g.paused = slices.DeleteFunc(g.paused, func(t *turn) bool { return gone(t.guest) })
 }
 
 func forget[V any](m map[Guest]V, gone func(Guest) bool) {

@@ -1,10 +1,13 @@
 package pressure
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -371,5 +374,38 @@ func TestParts(t *testing.T) {
 		if a.pauses+b.pauses != 0 || a.stands || b.stands || w.worst > 512*mib || hog.pauses > 40 {
 			t.Errorf("%v late: paused %d, %d and %d times, worst %d MiB", late, a.pauses, b.pauses, hog.pauses, w.worst/mib)
 		}
+	}
+}
+
+// TestEnd: when Run returns, nobody looks for pages any more, and a governor has
+// nothing of guests that are gone.
+func TestEnd(t *testing.T) {
+	w := newWorld(t, 0, 1<<30, &fake{name: "a", size: 1 << 30, usage: 900 * mib, state: "running"})
+	merging, merged := make(chan struct{}), make(chan struct{})
+	var ended atomic.Bool
+	w.g.cfg.Merge = func() uint64 {
+		close(merging)
+		<-merged
+		time.Sleep(20 * time.Millisecond) // Run would return meanwhile
+		ended.Store(true)
+		return 0
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	go func() {
+		<-merging
+		cancel()
+		close(merged)
+	}()
+	if w.g.Run(ctx); !ended.Load() {
+		t.Error("Run has returned before Merge")
+	}
+	w.g.remember(w.guests[0], time.Now())
+	w.g.forget(nil)
+	if g := w.g; len(g.usage)+len(g.growth)+len(g.squeezed)+len(g.exact)+len(g.parts)+len(g.paused) != 0 {
+		t.Errorf("it remembers who is gone: %+v", g)
+	}
+	if all := w.g.paused[:cap(w.g.paused)]; slices.ContainsFunc(all, func(t *turn) bool { return t != nil }) {
+		t.Error("it holds on to who is gone")
 	}
 }
