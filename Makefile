@@ -10,7 +10,7 @@ MUST := '^bench\.TestGuests' '^test/differential/(user|system)\.TestAgainstQEMU$
 	'^test/density\.Test(Free|Balloon|Memory|Saved|Sharing)' '^test/e2e\.' '^test/isolation\.' '^test/lan\.' \
 	'^test/litmus\.' '^test/move\.' '^test/arm64\.' '^test/soak\.'
 
-RACE := . ./cmd/doppel ./internal/backend/... ./internal/cpu/sched ./internal/device/... ./internal/machine ./internal/manage/...
+RACE := . ./cmd/doppel ./internal/backend/... ./internal/clock ./internal/riscv/hart ./internal/cpu/sched ./internal/device/... ./internal/machine ./internal/manage/...
 
 .PHONY: all build demo test test-fast check race fmt bench fuzz night soak clean deps-demo deps-test
 
