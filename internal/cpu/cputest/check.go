@@ -51,6 +51,7 @@ func Checks() []Check {
 		{"SelfModifying", checkSelfModifying},
 		{"AcrossPages", checkAcrossPages},
 		{"Budget", checkBudget},
+		{"TimerBetweenExits", checkTimerBetweenExits},
 		{"Slicing", checkSlicing},
 		{"SaveRestore", checkSaveRestore},
 		{"Kick", checkKick},

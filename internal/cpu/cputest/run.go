@@ -270,3 +270,45 @@ func checkNames(t TB, newEngine New) {
 		seen[c.StateName()] = true
 	}
 }
+
+// checkTimerBetweenExits: a hart that is brought out of Run again and again
+// before it has done much, as one is that spins for what its own timer will do, still
+// learns that the time has come.
+func checkTimerBetweenExits(t TB, newEngine New) {
+	for _, kicked := range []bool{false, true} {
+		m := NewMachine(t, newEngine, `
+	la t0, trap
+	csrw mtvec, t0
+	li t0, 1<<63		# STCE
+	csrw menvcfg, t0
+	li t0, 10
+	csrw stimecmp, t0
+	li t0, 1<<5		# STIE
+	csrw mie, t0
+	la t0, loop
+	csrw mepc, t0
+	li t0, 1<<5		# SPIE, MPP = U
+	csrw mstatus, t0
+	li t0, -1
+	csrw pmpaddr0, t0
+	li t0, 0x1f
+	csrw pmpcfg0, t0
+	mret
+loop:	pause
+	j loop
+	.balign 4
+trap:	j trap
+`, Options{})
+		c, h := m.CPUs[0], m.Hart()
+		m.exit(c.Run(100), cpu.ExitBudget)
+		m.Clock.Ns = 1_000_000
+		for range 2000 {
+			if kicked {
+				c.Kick()
+				m.exit(c.Run(50), cpu.ExitKicked)
+			}
+			m.exit(c.Run(50), cpu.ExitBudget)
+		}
+		m.want("pc", h.PC, m.Sym("trap"))
+	}
+}

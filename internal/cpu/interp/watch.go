@@ -10,20 +10,27 @@ import (
 const watchEvery = 1 << 14
 
 // proceed executes until the budget is spent, or there is another exit or a block
-// that is hot.
+// that is hot. Who leaves soon, again and again, comes to look at the time too; who is
+// brought out has often waited for it.
 func (v *VCPU) proceed() {
 	if !v.h.Watched() {
 		v.exec(v.Left())
 		return
 	}
 	for {
-		rest := max(v.Left()-watchEvery, 0)
+		left := v.Left()
+		rest := max(left-watchEvery, 0)
 		v.mark -= rest
 		v.exec(v.Left())
 		v.mark += rest
-		if rest == 0 || v.hot != nil || v.exit.Reason != cpu.ExitBudget {
+		end := rest == 0 || v.hot != nil || v.exit.Reason != cpu.ExitBudget
+		if v.exit.Reason == cpu.ExitKicked {
+			v.h.Watch(hart.WatchWork)
+		} else {
+			v.h.Watch(1 + int32((left-v.Left())*hart.WatchWork/watchEvery))
+		}
+		if end {
 			return
 		}
-		v.h.Watch(hart.WatchWork)
 	}
 }
