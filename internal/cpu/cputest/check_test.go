@@ -259,6 +259,9 @@ func TestBroken(t *testing.T) {
 		{"SelfModifying", "fence.i does nothing", skipped(riscv.FENCE_I)},
 		{"AcrossPages", "addi is wrong", wrong(riscv.ADDI)},
 		{"Budget", "one too many", broken{run: func(_ *broken, n uint64) (uint64, bool) { return n + 1, true }}},
+		{"TimerBetweenExits", "the timer does not interrupt", broken{before: func(b *broken, in riscv.Inst) {
+			b.Hart().CSR.Mie &^= riscv.MipSTIP
+		}}},
 		{"Slicing", "it stands still now and then", broken{run: func(b *broken, n uint64) (uint64, bool) {
 			if b.runs++; b.runs%97 == 0 {
 				return 0, true
