@@ -134,6 +134,7 @@ func (s *soak) leg() (ended bool) {
 		s.restoreDisk()
 		return false
 	}
+	started(m)
 	if err := m.Pause(); err != nil {
 		s.fail(out, "pause: %v; run: %v", err, <-result)
 	}

@@ -120,6 +120,7 @@ func leg(t *testing.T, cfg doppel.Config, from []byte, d time.Duration) (saved [
 		return nil, true
 	case <-time.After(d):
 	}
+	started(m)
 	if err := m.Pause(); err != nil {
 		if err := <-ended; err != nil { // the guest was first
 			t.Fatal(err)
@@ -127,6 +128,14 @@ func leg(t *testing.T, cfg doppel.Config, from []byte, d time.Duration) (saved [
 		return nil, true
 	}
 	return save(t, m), false
+}
+
+// started waits until the goroutine that is to call Run has come to it: Pause
+// is refused before.
+func started(m *doppel.Machine) {
+	for m.Status() == doppel.Created {
+		time.Sleep(time.Millisecond)
+	}
 }
 
 func save(t *testing.T, m *doppel.Machine) []byte {
