@@ -9,9 +9,9 @@ import (
 // time, some ten microseconds.
 const watchEvery = 1 << 14
 
-// proceed executes until the budget is spent, or there is another exit or a block
-// that is hot. Who leaves soon, again and again, comes to look at the time too; who is
-// brought out has often waited for it.
+// proceed executes until the budget is spent, or there is another exit or a
+// block that is hot. Who leaves soon, again and again, comes to look at the time
+// too; who is brought out has often waited for it.
 func (v *VCPU) proceed() {
 	if !v.h.Watched() {
 		v.exec(v.Left())

@@ -29,7 +29,8 @@ func TestLoopBelow(t *testing.T) {
 		li   s9, 4030
 		li   s1, 6364136223846793005
 		li   s3, 60
-		li   t0, 4096		# so that no access is left to the interpreter, of which blocks come in the middle of loops
+		li   t0, 4096		# so that no access is left to the interpreter,
+					# of which blocks come in the middle of loops
 		lbu  t1, 0(s0)
 		add  t2, s0, t0
 		lbu  t1, 0(t2)
@@ -53,7 +54,8 @@ done:	add  s5, s5, a3
 		j    outer
 1:		j    start
 		.balign 4096
-start:	csrr t0, mscratch	# which no region has: from here the loop is entered, so that its head is on this page
+start:	csrr t0, mscratch	# which no region has: from here the loop is
+					# entered, so that its head is on this page
 		li   s8, 30
 		j    outer
 		nop
@@ -93,8 +95,9 @@ text:	.zero 12288
 				}
 			}
 			for round := range 60 {
-				// The first goes on until the region has been made twice: blocks that start where a
-				// Run has ended, in the middle of the loop, would make that look like the region's head.
+				// The first goes on until the region has been made twice: blocks
+				// that start where a Run has ended, in the middle of the loop,
+				// would make that look like the region's head.
 				n := uint64(3000 + 77*round)
 				if round == 0 {
 					n = 100_000

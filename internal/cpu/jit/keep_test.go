@@ -15,9 +15,9 @@ import (
 )
 
 // TestKeptAddends: an inner loop loads from one page again and again, between
-// accesses that go to other pages, which are elsewhere in the host's memory. What is known of the
-// one page is still right when another had to be looked up, when a slice has ended, and
-// when the page itself has changed.
+// accesses that go to other pages, which are elsewhere in the host's memory.
+// What is known of the one page is still right when another had to be looked
+// up, when a slice has ended, and when the page itself has changed.
 func TestKeptAddends(t *testing.T) {
 	if !hasRegions {
 		t.Skip("no regions on this host")

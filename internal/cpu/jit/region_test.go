@@ -16,9 +16,10 @@ import (
 )
 
 // randomLoops is random code of nested loops with branches inside, which starts
-// at entry. x31 counts the rounds of the outer one, x29 those of the inner ones, of which
-// there are x30; x5 and x6 point to data, x5 to other data in each round of some inner ones.
-// An inner loop may lie before the outer one, perhaps on the page before.
+// at entry. x31 counts the rounds of the outer one, x29 those of the inner ones,
+// of which there are x30; x5 and x6 point to data, x5 to other data in each
+// round of some inner ones. An inner loop may lie before the outer one, perhaps
+// on the page before.
 func randomLoops(r *rand.Rand) (code []byte, entry int) {
 	rare := r.IntN(8) == 0
 	put := func(in riscv.Inst) {

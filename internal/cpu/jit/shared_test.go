@@ -110,8 +110,8 @@ func TestSharedAtEnds(t *testing.T) {
 	}
 }
 
-// TestSharedProtected: the same with pages that PMP forbids to read or to write, at the ends of which the accesses lie.
-// M-mode's accesses are U-mode's by MPRV.
+// TestSharedProtected: the same with pages that PMP forbids to read or to write,
+// at the ends of which the accesses lie. M-mode's accesses are U-mode's by MPRV.
 func TestSharedProtected(t *testing.T) {
 	const ram = 1 << 17
 	const good, border = cputest.Base + 0x4100, cputest.Base + 0x8000
