@@ -9,10 +9,7 @@ import (
 	"regexp"
 	"testing"
 
-	"doppel/internal/cpu"
 	"doppel/internal/cpu/cputest"
-	"doppel/internal/cpu/interp"
-	"doppel/internal/riscv/hart"
 )
 
 // belowChecks finds a check before the turns of a loop that lies on a page before
@@ -84,9 +81,8 @@ text:	.zero 12288
 			if err != nil {
 				t.Fatal(err)
 			}
-			a := cputest.NewMachine(t, func(c hart.Config) cputest.Engine { return interp.New(c) }, program, cputest.Options{RAM: 1 << 18})
-			b, _ := machineOf(t, Options{Threshold: -1, Samples: 3, Slice: 400 + 61*slice, Dump: d}, program, cputest.Options{RAM: 1 << 18})
-			for _, m := range []*cputest.Machine{a, b} { // long matches, and short ones
+			p := newPair(t, Options{Threshold: -1, Samples: 3, Slice: 400 + 61*slice, Dump: d}, program, cputest.Options{RAM: 1 << 18})
+			for _, m := range p.both() { // long matches, and short ones
 				text := m.RAM.Bytes()[m.Sym("text")-cputest.Base:]
 				for i := range 12288 {
 					if i%37 == 0 {
@@ -102,14 +98,7 @@ text:	.zero 12288
 				if round == 0 {
 					n = 100_000
 				}
-				for _, m := range []*cputest.Machine{a, b} {
-					if e := m.CPUs[0].Run(n); e.Reason != cpu.ExitBudget {
-						t.Fatalf("exit %v %v", e.Reason, e.Err)
-					}
-				}
-				if a.Hart().State != b.Hart().State {
-					t.Fatalf("round %d: pc %#x, x %x\ntranslated: %#x, %x", round, a.Hart().PC, a.Hart().X, b.Hart().PC, b.Hart().X)
-				}
+				p.together(t, n, "round %d", round)
 			}
 			if err := d.Close(); err != nil {
 				t.Fatal(err)

@@ -6,10 +6,7 @@ import (
 	"fmt"
 	"testing"
 
-	"doppel/internal/cpu"
 	"doppel/internal/cpu/cputest"
-	"doppel/internal/cpu/interp"
-	"doppel/internal/riscv/hart"
 )
 
 // TestEntersAtBlocks: a region may be made again while the hart is where blocks
@@ -40,20 +37,12 @@ data:	.dword 5, 7, 0
 	again := 0
 	for slice := range int64(40) {
 		t.Run(fmt.Sprint(slice), func(t *testing.T) {
-			a := cputest.NewMachine(t, func(c hart.Config) cputest.Engine { return interp.New(c) }, program, cputest.Options{RAM: 1 << 18})
-			b, v := machineOf(t, Options{Threshold: -1, Samples: 1, Slice: 20 + slice}, program, cputest.Options{RAM: 1 << 18})
-			joined := int32(b.Sym("joined") & pageMask)
-			for range 10 {
-				for _, m := range []*cputest.Machine{a, b} {
-					if e := m.CPUs[0].Run(700); e.Reason != cpu.ExitBudget {
-						t.Fatalf("exit %v %v", e.Reason, e.Err)
-					}
-				}
-				if a.Hart().State != b.Hart().State {
-					t.Fatalf("pc %#x, x %x\ntranslated: %#x, %x", a.Hart().PC, a.Hart().X, b.Hart().PC, b.Hart().X)
-				}
+			p := newPair(t, Options{Threshold: -1, Samples: 1, Slice: 20 + slice}, program, cputest.Options{RAM: 1 << 18})
+			joined := int32(p.b.Sym("joined") & pageMask)
+			for round := range 10 {
+				p.together(t, 700, "round %d", round)
 			}
-			for _, b := range v.code.blocks {
+			for _, b := range p.v.code.blocks {
 				if r := b.inside(); r != nil && r.source == nil && r.heat[joined] > 0 {
 					if r.entries[joined] != 0 {
 						t.Errorf("the region can be entered at %#x, in the middle of a block", joined)

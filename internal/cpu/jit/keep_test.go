@@ -7,11 +7,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
-	"doppel/internal/cpu"
 	"doppel/internal/cpu/cputest"
-	"doppel/internal/cpu/interp"
-	"doppel/internal/riscv"
-	"doppel/internal/riscv/hart"
 )
 
 // TestKeptAddends: an inner loop loads from one page again and again, between
@@ -48,39 +44,27 @@ odd:	ld   a6, 16(a1)
 	`
 	for slice := range int64(12) {
 		t.Run(fmt.Sprint(slice), func(t *testing.T) {
-			a := cputest.NewMachine(t, func(c hart.Config) cputest.Engine { return interp.New(c) }, program, cputest.Options{RAM: 1 << 18})
-			b, v := machineOf(t, Options{Threshold: -1, Samples: 1, Slice: 60 + 11*slice}, program, cputest.Options{RAM: 1 << 18})
+			p := newPair(t, Options{Threshold: -1, Samples: 1, Slice: 60 + 11*slice}, program, cputest.Options{RAM: 1 << 18})
 			r := rand.New(rand.NewPCG(5, uint64(slice)))
 			data := make([]byte, 0x18000)
 			for i := range data {
 				data[i] = byte(r.Uint32())
 			}
-			for _, m := range []*cputest.Machine{a, b} {
-				h := m.Hart()
-				h.Priv, h.PC = hart.S, m.Sym("start")
-				h.CSR.Satp = shuffle(rand.New(rand.NewPCG(7, uint64(slice))), m.RAM.Bytes())
+			for _, m := range p.both() {
+				inPages(m, rand.New(rand.NewPCG(7, uint64(slice))))
 				copy(m.RAM.Bytes()[0x4000:], data)
-				h.CSR.PmpAddr[0], h.CSR.PmpCfg[0] = ^uint64(0)>>10, riscv.PMPNAPOT<<riscv.PMPAShift|riscv.PMPR|riscv.PMPW|riscv.PMPX
+				h := m.Hart()
+				h.PC = m.Sym("start")
 				h.Refresh()
 				m.CPUs[0].FlushTLB()
 			}
 			for round := range 60 {
-				for _, m := range []*cputest.Machine{a, b} {
-					if e := m.CPUs[0].Run(uint64(3000 + 13*round)); e.Reason != cpu.ExitBudget {
-						t.Fatalf("exit %v %v", e.Reason, e.Err)
-					}
-				}
-				if a.Hart().State != b.Hart().State {
-					t.Fatalf("round %d: pc %#x, x %x\ntranslated: %#x, %x", round, a.Hart().PC, a.Hart().X, b.Hart().PC, b.Hart().X)
-				}
-				if string(a.RAM.Bytes()) != string(b.RAM.Bytes()) {
-					t.Fatalf("round %d: memory differs", round)
-				}
+				p.together(t, uint64(3000+13*round), "round %d", round)
 			}
-			if v.stats.Regions < 2 {
-				t.Errorf("%d regions: this test shows nothing", v.stats.Regions)
+			if n := p.v.stats.Regions; n < 2 {
+				t.Errorf("%d regions: this test shows nothing", n)
 			}
-			if h := a.Hart(); h.CSR.Mcause != 0 || h.PC > a.Sym("odd")+8 {
+			if h := p.a.Hart(); h.CSR.Mcause != 0 || h.PC > p.a.Sym("odd")+8 {
 				t.Errorf("cause %d, pc %#x: this test shows nothing", h.CSR.Mcause, h.PC)
 			}
 		})

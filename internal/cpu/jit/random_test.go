@@ -9,9 +9,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
-	"doppel/internal/cpu"
 	"doppel/internal/cpu/cputest"
-	"doppel/internal/cpu/interp"
 	"doppel/internal/cpu/jit/ir"
 	"doppel/internal/cpu/jit/lower"
 	"doppel/internal/riscv"
@@ -155,12 +153,7 @@ func TestRandomBlocks(t *testing.T) {
 	if testing.Short() {
 		rounds /= 10
 	}
-	build := func(newEngine cputest.New) *cputest.Machine {
-		m := cputest.NewMachine(t, newEngine, "nop\n", cputest.Options{RAM: 1 << 18})
-		return m
-	}
-	a := build(func(c hart.Config) cputest.Engine { return interp.New(c) })
-	b := build(engineOf(Options{Threshold: -1}))
+	p := newPair(t, Options{Threshold: -1}, "nop\n", cputest.Options{RAM: 1 << 18})
 	seed := *seedFlag
 	r := rand.New(rand.NewPCG(seed, 7))
 	inline := uint64(0)
@@ -187,7 +180,7 @@ func TestRandomBlocks(t *testing.T) {
 			mem[i] = byte(r.Uint32())
 		}
 		at := uint64(cputest.Base + 0x1000 + 4*r.Uint64N(900))
-		for _, m := range []*cputest.Machine{a, b} {
+		for _, m := range p.both() {
 			copy(m.RAM.Bytes()[at-cputest.Base:], code)
 			copy(m.RAM.Bytes()[dataAt-cputest.Base:], mem)
 			h := m.Hart()
@@ -196,45 +189,31 @@ func TestRandomBlocks(t *testing.T) {
 			h.CSR.Mstatus |= riscv.MstatusFS
 			h.Refresh()
 			m.CPUs[0].FlushTLB()
+			refetch(m)
 		}
-		refetch(a)
-		refetch(b)
 		budget := uint64(len(code)/4 + 5) // then it spins
-		for _, m := range []*cputest.Machine{a, b} {
-			// One pass fills the TLB, the next is all inline.
-			for range 2 {
+		// One pass fills the TLB, the next is all inline.
+		for range 2 {
+			for _, m := range p.both() {
 				h := m.Hart()
 				h.X, h.F, h.FFlags, h.PC, h.FRM = x, f, flags, at, frm
 				copy(m.RAM.Bytes()[dataAt-cputest.Base:], mem)
-				if e := m.CPUs[0].Run(budget); e.Reason != cpu.ExitBudget {
-					t.Fatalf("seed %d round %d: exit %v %v", seed, round, e.Reason, e.Err)
-				}
 			}
+			p.spend(t, budget, "seed %d round %d", seed, round)
 		}
-		ha, hb := a.Hart(), b.Hart()
-		if ha.State != hb.State || string(a.RAM.Bytes()[dataAt-cputest.Base:][:len(mem)]) != string(b.RAM.Bytes()[dataAt-cputest.Base:][:len(mem)]) {
-			for i := range x {
-				if ha.X[i] != hb.X[i] {
-					t.Errorf("x%d: %#x, translated %#x", i, ha.X[i], hb.X[i])
-				}
-				if ha.F[i] != hb.F[i] {
-					t.Errorf("f%d: %#x, translated %#x", i, ha.F[i], hb.F[i])
-				}
-			}
-			t.Errorf("fflags %#x, translated %#x; pc %#x, %#x; instret %d, %d; frm %d", ha.FFlags, hb.FFlags, ha.PC, hb.PC, ha.Instret, hb.Instret, frm)
+		if !p.alike() {
 			for i := 0; i < len(code); i += 4 {
 				in := riscv.Decode(binary.LittleEndian.Uint32(code[i:]))
 				t.Logf("%s\t(%#x %#x %#x)", in.Disassemble(at+uint64(i)), f[in.Rs1], f[in.Rs2], f[in.Rs3])
 			}
-			t.Fatalf("seed %d round %d: the translator differs", seed, round)
 		}
-		s := b.CPUs[0].(*VCPU).stats
-		inline = s.Blocks
+		p.compare(t, "seed %d round %d", seed, round)
+		inline = p.v.stats.Blocks
 	}
 	if inline < uint64(rounds)/2 {
 		t.Errorf("only %d blocks were translated: this test shows nothing", inline)
 	}
-	t.Log(b.CPUs[0].(*VCPU).stats)
+	t.Log(p.v.stats)
 }
 
 // refetch is a fence.i.

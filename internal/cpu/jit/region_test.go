@@ -8,9 +8,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"doppel/internal/cpu"
 	"doppel/internal/cpu/cputest"
-	"doppel/internal/cpu/interp"
 	"doppel/internal/riscv"
 	"doppel/internal/riscv/hart"
 )
@@ -140,21 +138,26 @@ func shuffle(r *rand.Rand, ram []byte) (satp uint64) {
 	return 8<<60 | (cputest.Base+root)>>12
 }
 
+// inPages puts a machine in S-mode, in the address space that shuffle makes. All
+// physical memory is open to it (priv §3.7.1). The caller refreshes the hart.
+func inPages(m *cputest.Machine, r *rand.Rand) {
+	h := m.Hart()
+	h.Priv, h.CSR.Satp = hart.S, shuffle(r, m.RAM.Bytes())
+	h.CSR.PmpAddr[0] = ^uint64(0) >> 10
+	h.CSR.PmpCfg[0] = riscv.PMPNAPOT<<riscv.PMPAShift | riscv.PMPR | riscv.PMPW | riscv.PMPX
+}
+
 func compareLoops(t *testing.T, paged bool) {
 	rounds := *roundsFlag / 4
 	if testing.Short() {
 		rounds /= 10
 	}
-	build := func(newEngine cputest.New) *cputest.Machine {
-		return cputest.NewMachine(t, newEngine, "nop\n", cputest.Options{RAM: 1 << 18})
-	}
-	a := build(func(c hart.Config) cputest.Engine { return interp.New(c) })
 	dump := filepath.Join(t.TempDir(), "dump")
 	d, err := CreateDump(dump)
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := build(engineOf(Options{Threshold: -1, Samples: 1, Slice: 150, Dump: d}))
+	p := newPair(t, Options{Threshold: -1, Samples: 1, Slice: 150, Dump: d}, "nop\n", cputest.Options{RAM: 1 << 18})
 	seed := *seedFlag
 	loops, others := 0, 0
 	for round := range rounds {
@@ -183,7 +186,7 @@ func compareLoops(t *testing.T, paged bool) {
 				at = cputest.Base + 0x2000 - uint64(entry)
 			}
 		}
-		for _, m := range []*cputest.Machine{a, b} {
+		for _, m := range p.both() {
 			copy(m.RAM.Bytes()[at-cputest.Base:], code)
 			clear(m.RAM.Bytes()[0x3000:])
 			copy(m.RAM.Bytes()[dataAt-cputest.Base:], mem)
@@ -192,47 +195,30 @@ func compareLoops(t *testing.T, paged bool) {
 			h.CSR.Mtvec = cputest.Base
 			h.CSR.Mstatus |= riscv.MstatusFS
 			if paged {
-				h.Priv, h.CSR.Satp = hart.S, shuffle(rand.New(rand.NewPCG(seed, uint64(round))), m.RAM.Bytes())
-				h.CSR.PmpAddr[0], h.CSR.PmpCfg[0] = ^uint64(0)>>10, riscv.PMPNAPOT<<riscv.PMPAShift|riscv.PMPR|riscv.PMPW|riscv.PMPX
+				inPages(m, rand.New(rand.NewPCG(seed, uint64(round))))
 			}
 			h.Refresh()
 			m.CPUs[0].FlushTLB()
+			refetch(m)
 		}
-		refetch(a)
-		refetch(b)
-		ha, hb := a.Hart(), b.Hart()
 		for step := range 6 {
 			budget := 1 + r.Uint64N(4000)
-			for _, m := range []*cputest.Machine{a, b} {
-				if e := m.CPUs[0].Run(budget); e.Reason != cpu.ExitBudget {
-					t.Fatalf("seed %d round %d: exit %v %v", seed, round, e.Reason, e.Err)
+			p.spend(t, budget, "seed %d round %d step %d", seed, round, step)
+			if !p.alike() {
+				for i := 0; i < len(code); i += 4 {
+					in := riscv.Decode(binary.LittleEndian.Uint32(code[i:]))
+					t.Logf("%#x %s", at+uint64(i), in.Disassemble(at+uint64(i)))
 				}
 			}
-			if ha.State == hb.State && string(a.RAM.Bytes()[0x3000:]) == string(b.RAM.Bytes()[0x3000:]) {
-				continue
-			}
-			for i := range x {
-				if ha.X[i] != hb.X[i] {
-					t.Errorf("x%d: %#x, translated %#x", i, ha.X[i], hb.X[i])
-				}
-				if ha.F[i] != hb.F[i] {
-					t.Errorf("f%d: %#x, translated %#x", i, ha.F[i], hb.F[i])
-				}
-			}
-			t.Errorf("fflags %#x, translated %#x; pc %#x, %#x; instret %d, %d", ha.FFlags, hb.FFlags, ha.PC, hb.PC, ha.Instret, hb.Instret)
-			for i := 0; i < len(code); i += 4 {
-				in := riscv.Decode(binary.LittleEndian.Uint32(code[i:]))
-				t.Logf("%#x %s", at+uint64(i), in.Disassemble(at+uint64(i)))
-			}
-			t.Fatalf("seed %d round %d step %d: the translator differs", seed, round, step)
+			p.compare(t, "seed %d round %d step %d", seed, round, step)
 		}
-		l, n := checkWalks(t, b.CPUs[0].(*VCPU))
+		l, n := checkWalks(t, p.v)
 		loops, others = loops+l, others+n
 	}
 	if hasRegions && (loops < rounds/4 || others < rounds/4) {
 		t.Errorf("%d blocks were in loops, and %d were seen not to be: this test shows too little", loops, others)
 	}
-	s := b.CPUs[0].(*VCPU).stats
+	s := p.v.stats
 	if hasRegions && s.Regions < uint64(rounds)/2 {
 		t.Errorf("only %d regions were made of %d programs: this test shows nothing", s.Regions, rounds)
 	}

@@ -9,7 +9,6 @@ import (
 
 	"doppel/internal/cpu"
 	"doppel/internal/cpu/cputest"
-	"doppel/internal/cpu/interp"
 	"doppel/internal/memory"
 	"doppel/internal/riscv"
 	"doppel/internal/riscv/hart"
@@ -37,41 +36,24 @@ loop:	j loop
 // groupSpan is how many bytes a0's accesses are in.
 const groupSpan = 41
 
-// pairOf are machines of the interpreter and of the translator, in which the
-// block is translated, and where it works when a0 and s2 are at good.
-func pairOf(t *testing.T, o Options, ram uint64, good uint64) (ms [2]*cputest.Machine, v *VCPU) {
-	for i, e := range []cputest.New{func(c hart.Config) cputest.Engine { return interp.New(c) }, engineOf(o)} {
-		ms[i] = cputest.NewMachine(t, e, sharing, cputest.Options{RAM: ram})
-	}
-	v = ms[1].CPUs[0].(*VCPU)
-	for range 100 {
-		for _, m := range ms {
+// newSharing makes machines in which the block is translated, and where it
+// works when a0 and s2 are at good.
+func newSharing(t *testing.T, o Options, ram uint64, good uint64) *pair {
+	t.Helper()
+	p := newPair(t, o, sharing, cputest.Options{RAM: ram})
+	for round := range 100 {
+		for _, m := range p.both() {
 			prepare(m.Hart(), good, good)
-			if e := m.CPUs[0].Run(15); e.Reason != cpu.ExitBudget {
-				t.Fatal(e)
-			}
 		}
+		p.together(t, 15, "good round %d", round)
 	}
-	return ms, v
+	return p
 }
 
 func prepare(h *hart.Hart, a0, s2 uint64) {
 	h.PC, h.X[10], h.X[18] = cputest.Base, a0, s2
 	h.CSR.Mstatus |= uint64(riscv.MstatusFS)
 	h.CSR.Mtvec = cputest.Base + 13*4 // the loop; all instructions have 4 bytes
-}
-
-// same compares all that the block can change.
-func same(t *testing.T, what string, ms [2]*cputest.Machine) {
-	t.Helper()
-	a, b := ms[0].Hart(), ms[1].Hart()
-	if a.State.X != b.State.X || a.F != b.F || a.PC != b.PC || a.CSR != b.CSR || a.Instret != b.Instret {
-		t.Fatalf("%s: x %x, f %x, pc %#x, %d instructions, cause %d, tval %#x;\nwant x %x, f %x, pc %#x, %d, cause %d, tval %#x", what,
-			b.X, b.F[10], b.PC, b.Instret, b.CSR.Mcause, b.CSR.Mtval, a.X, a.F[10], a.PC, a.Instret, a.CSR.Mcause, a.CSR.Mtval)
-	}
-	if string(ms[0].RAM.Bytes()) != string(ms[1].RAM.Bytes()) {
-		t.Fatalf("%s: memory differs", what)
-	}
 }
 
 // TestSharedAtEnds: accesses that share a check are what they are by themselves
@@ -82,13 +64,13 @@ func TestSharedAtEnds(t *testing.T) {
 	const end, good = cputest.Base + ram, cputest.Base + 0x4100
 	mmio, shared := 0, uint64(0)
 	for by := uint64(0); by < groupSpan+8; by++ {
-		ms, v := pairOf(t, Options{Threshold: -1}, ram, good) // whose blocks are not made again yet
+		p := newSharing(t, Options{Threshold: -1}, ram, good) // whose blocks are not made again yet
 		for _, budget := range []uint64{1, 5, 8, 13, 15, 40} {
 			for _, at := range []uint64{end - by, good&^(memory.PageSize-1) - by} {
 				for i, s2 := range []uint64{good, end - by} {
 					what := fmt.Sprintf("a0 %#x, s2 %#x, budget %d", at, s2, budget)
 					var exits [2]cpu.Exit
-					for i, m := range ms {
+					for i, m := range p.both() {
 						prepare(m.Hart(), at, s2)
 						exits[i] = m.CPUs[0].Run(budget)
 						for e := exits[i]; e.Reason == cpu.ExitMMIO; e = m.CPUs[0].Run(budget) {
@@ -99,11 +81,11 @@ func TestSharedAtEnds(t *testing.T) {
 					if exits[0].Reason != exits[1].Reason || exits[0].MMIO != exits[1].MMIO {
 						t.Fatalf("%s (%d): %v %+v, want %v %+v", what, i, exits[1].Reason, exits[1].MMIO, exits[0].Reason, exits[0].MMIO)
 					}
-					same(t, what, ms)
+					p.compare(t, "%s", what)
 				}
 			}
 		}
-		shared += v.Stats().Shared
+		shared += p.v.Stats().Shared
 	}
 	if mmio < 100 || hasShared && shared < 100 {
 		t.Errorf("%d MMIO exits, %d checks that failed: this test shows nothing", mmio, shared)
@@ -117,11 +99,11 @@ func TestSharedProtected(t *testing.T) {
 	const good, border = cputest.Base + 0x4100, cputest.Base + 0x8000
 	traps, shared := 0, uint64(0)
 	for _, perm := range []uint8{riscv.PMPR, 0, riscv.PMPR | riscv.PMPW} {
-		ms, v := pairOf(t, Options{Threshold: -1}, ram, good)
+		p := newSharing(t, Options{Threshold: -1}, ram, good)
 		for by := uint64(0); by < groupSpan+8; by++ {
 			for _, which := range []uint64{border - by, border + memory.PageSize - by} {
 				what := fmt.Sprintf("permission %d, a0 %#x", perm, which)
-				for _, m := range ms {
+				for _, m := range p.both() {
 					h := m.Hart()
 					prepare(h, which, good)
 					h.CSR.PmpAddr[0] = border>>2 | (memory.PageSize/8 - 1) // NAPOT
@@ -143,10 +125,10 @@ func TestSharedProtected(t *testing.T) {
 						traps++
 					}
 				}
-				same(t, what, ms)
+				p.compare(t, "%s", what)
 			}
 		}
-		shared += v.Stats().Shared
+		shared += p.v.Stats().Shared
 	}
 	if traps < 50 || hasShared && shared < 50 {
 		t.Errorf("%d traps, %d checks that failed: this test shows nothing", traps, shared)

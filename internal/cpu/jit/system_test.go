@@ -10,7 +10,6 @@ import (
 
 	"doppel/internal/cpu"
 	"doppel/internal/cpu/cputest"
-	"doppel/internal/cpu/interp"
 	"doppel/internal/riscv"
 	"doppel/internal/riscv/hart"
 )
@@ -243,10 +242,8 @@ func testSystem(t *testing.T, machine bool, options Options) {
 	if testing.Short() {
 		rounds /= 4
 	}
-	o := cputest.Options{RAM: 1 << 18, Supervisor: !machine}
-	a := cputest.NewMachine(t, func(c hart.Config) cputest.Engine { return interp.New(c) }, "nop\n", o)
-	b := cputest.NewMachine(t, engineOf(options), "nop\n", o)
-	v := b.CPUs[0].(*VCPU)
+	p := newPair(t, options, "nop\n", cputest.Options{RAM: 1 << 18, Supervisor: !machine})
+	a, b, v := p.a, p.b, p.v
 	r := rand.New(rand.NewPCG(*seedFlag, 11))
 	var counts struct{ calls, interrupts, users int }
 	for round := range rounds {
@@ -277,7 +274,7 @@ func testSystem(t *testing.T, machine bool, options Options) {
 			}
 		}
 		global := r.Uint64() & riscv.PTEG
-		for _, m := range []*cputest.Machine{a, b} {
+		for _, m := range p.both() {
 			copy(m.RAM.Bytes()[codeS-cputest.Base:], code)
 			clear(m.RAM.Bytes()[dataS-cputest.Base:][:0x3000])
 			mapSystem(m, global)
@@ -298,7 +295,7 @@ func testSystem(t *testing.T, machine bool, options Options) {
 			}
 			before, ram := a.Hart().State, append([]byte(nil), a.RAM.Bytes()[:0x20000]...)
 			var exits [2]cpu.Exit
-			for i, m := range []*cputest.Machine{a, b} {
+			for i, m := range p.both() {
 				switch what {
 				case 0, 1:
 					m.CPUs[0].SetInterrupt(line, level)
@@ -321,7 +318,7 @@ func testSystem(t *testing.T, machine bool, options Options) {
 				string(a.RAM.Bytes()[:0x10000]) != string(b.RAM.Bytes()[:0x10000]) {
 				t.Errorf("exits %v, %v (%v)", exits[0].Reason, exits[1].Reason, exits[1].Err)
 				diffState(t, &ha.State, &hb.State)
-				narrow(t, a, b, before, ram, budget)
+				narrow(t, p, before, ram, budget)
 				t.Fatalf("seed %d round %d step %d, %d instructions: the translator differs", *seedFlag, round, step, budget)
 			}
 			// What code has changed must be what the interpreter derives.
@@ -352,41 +349,26 @@ func testSystem(t *testing.T, machine bool, options Options) {
 	t.Logf("%+v\n%v", counts, v.stats)
 }
 
-// diffState logs how two states differ.
-func diffState(t *testing.T, a, b *hart.State) {
-	t.Helper()
-	for i := range a.X {
-		if a.X[i] != b.X[i] {
-			t.Logf("x%d: %#x, translated %#x", i, a.X[i], b.X[i])
-		}
-		if a.F[i] != b.F[i] {
-			t.Logf("f%d: %#x, translated %#x", i, a.F[i], b.F[i])
-		}
-	}
-	t.Logf("pc %#x, %#x; mode %v, %v; instret %d, %d; fflags %#x, %#x", a.PC, b.PC, a.Priv, b.Priv, a.Instret, b.Instret, a.FFlags, b.FFlags)
-	t.Logf("%+v", a.CSR)
-	t.Logf("%+v", b.CSR)
-}
-
 // narrow finds the first instruction after a state that makes a difference.
-func narrow(t *testing.T, a, b *cputest.Machine, before hart.State, ram []byte, budget uint64) {
+func narrow(t *testing.T, p *pair, before hart.State, ram []byte, budget uint64) {
 	last := before
 	for n := range budget {
-		for _, m := range []*cputest.Machine{a, b} {
+		for _, m := range p.both() {
 			m.Hart().State = before
 			copy(m.RAM.Bytes(), ram)
 			m.Hart().Refresh()
 			m.CPUs[0].FlushTLB()
 			m.CPUs[0].Run(n + 1)
 		}
-		if a.Hart().State != b.Hart().State {
-			raw := binary.LittleEndian.Uint32(a.RAM.Bytes()[codeS-cputest.Base+last.PC&pageMask:])
+		a, b := &p.a.Hart().State, &p.b.Hart().State
+		if *a != *b {
+			raw := binary.LittleEndian.Uint32(p.a.RAM.Bytes()[codeS-cputest.Base+last.PC&pageMask:])
 			t.Logf("instruction %d at %#x makes a difference: %s", n+1, last.PC, riscv.Decode(raw).Disassemble(last.PC))
 			t.Logf("before: %+v", last)
-			diffState(t, &a.Hart().State, &b.Hart().State)
+			diffState(t, a, b)
 			return
 		}
-		last = a.Hart().State
+		last = *a
 	}
 	t.Log("not when it is tried again")
 }

@@ -8,10 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"doppel/internal/cpu"
 	"doppel/internal/cpu/cputest"
-	"doppel/internal/cpu/interp"
-	"doppel/internal/riscv/hart"
 )
 
 // TestTableJumps: a loop around a jump through a table becomes one region with
@@ -60,24 +57,16 @@ loop:	slli t0, s2, 13
 		most, tables := 0, 0
 		for slice := range int64(12) {
 			t.Run(fmt.Sprint(cases, " ", slice), func(t *testing.T) {
-				a := cputest.NewMachine(t, func(c hart.Config) cputest.Engine { return interp.New(c) }, program, cputest.Options{RAM: 1 << 18})
 				dump := filepath.Join(t.TempDir(), "dump")
 				d, err := CreateDump(dump)
 				if err != nil {
 					t.Fatal(err)
 				}
-				b, v := machineOf(t, Options{Threshold: 2, Samples: 1, Slice: 50 + 7*slice, Dump: d}, program, cputest.Options{RAM: 1 << 18})
+				p := newPair(t, Options{Threshold: 2, Samples: 1, Slice: 50 + 7*slice, Dump: d}, program, cputest.Options{RAM: 1 << 18})
 				for round := range 60 {
-					for _, m := range []*cputest.Machine{a, b} {
-						if e := m.CPUs[0].Run(uint64(400 + 13*round)); e.Reason != cpu.ExitBudget {
-							t.Fatalf("exit %v %v", e.Reason, e.Err)
-						}
-					}
-					if a.Hart().State != b.Hart().State {
-						t.Fatalf("round %d: pc %#x, x %x\ntranslated: %#x, %x", round, a.Hart().PC, a.Hart().X, b.Hart().PC, b.Hart().X)
-					}
+					p.together(t, uint64(400+13*round), "round %d", round)
 				}
-				for _, b := range v.code.blocks {
+				for _, b := range p.v.code.blocks {
 					if r := b.inside(); r != nil {
 						most = max(most, r.blocks)
 					}

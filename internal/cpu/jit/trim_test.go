@@ -9,30 +9,20 @@ import (
 
 	"doppel/internal/cpu"
 	"doppel/internal/cpu/cputest"
-	"doppel/internal/cpu/interp"
-	"doppel/internal/riscv/hart"
 )
 
 // TestTrim: a VCPU that gives its memory back, after any number of
 // instructions, goes on as if nothing had been; and it does give it back.
 func TestTrim(t *testing.T) {
-	a := cputest.NewMachine(t, func(c hart.Config) cputest.Engine { return interp.New(c) }, sprawling, cputest.Options{RAM: 1 << 20})
-	b, v := machineOf(t, Options{Threshold: 2, Samples: 1, Slice: 200}, sprawling, cputest.Options{RAM: 1 << 20})
+	p := newPair(t, Options{Threshold: 2, Samples: 1, Slice: 200}, sprawling, cputest.Options{RAM: 1 << 20})
+	v := p.v
 	var _ cpu.Trimmer = v
 	grown := 0
 	for round := range 60 {
-		n := uint64(20_000 + 37*round)
-		for _, m := range []*cputest.Machine{a, b} {
-			if e := m.CPUs[0].Run(n); e.Reason != cpu.ExitBudget {
-				t.Fatalf("exit %v %v", e.Reason, e.Err)
-			}
-		}
-		if a.Hart().State != b.Hart().State {
-			t.Fatalf("round %d: pc %#x, translated %#x", round, a.Hart().PC, b.Hart().PC)
-		}
+		p.together(t, uint64(20_000+37*round), "round %d", round)
 		end := v.code.end
 		grown = max(grown, end)
-		for _, m := range []*cputest.Machine{a, b} {
+		for _, m := range p.both() {
 			m.CPUs[0].(cpu.Trimmer).Trim()
 		}
 		if len(v.code.pages) != 0 || len(v.code.blocks) != 0 {

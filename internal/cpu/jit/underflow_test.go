@@ -6,9 +6,7 @@ import (
 	"math"
 	"testing"
 
-	"doppel/internal/cpu"
 	"doppel/internal/cpu/cputest"
-	"doppel/internal/cpu/interp"
 	"doppel/internal/riscv"
 	"doppel/internal/riscv/hart"
 )
@@ -47,8 +45,7 @@ loop:	j loop
 // where hosts differ in when they find a result tiny (unpriv §20.2: after
 // rounding).
 func TestUnderflow(t *testing.T) {
-	a := cputest.NewMachine(t, func(c hart.Config) cputest.Engine { return interp.New(c) }, underflowing, cputest.Options{})
-	b := cputest.NewMachine(t, engineOf(Options{Threshold: -1}), underflowing, cputest.Options{})
+	p := newPair(t, Options{Threshold: -1}, underflowing, cputest.Options{})
 	// near are numbers close to one, and halves with which they meet at the
 	// boundary.
 	near := []float64{1, 1 - 0x1p-53, 1 - 0x1p-52, 1 - 0x3p-53, 1 + 0x1p-52, 1 - 0x1p-24, 1 - 0x1p-23, 1 + 0x1p-23, 1 - 0x1p-25, 1 - 0x3p-25, 0.5, 0.5 + 0x1p-53, 1.5}
@@ -63,17 +60,15 @@ func TestUnderflow(t *testing.T) {
 					f[3] = math.Float64bits(sign * 0x1p-1074)
 					f[4] = math.Float64bits(sign * x * 0x1p-126)
 					f[5], f[6], f[7], f[8] = single(sign*x*0x1p-100), single(y*0x1p-26), single(-sign*0x1p-149), single(y*0x1p26)
-					for _, m := range []*cputest.Machine{a, b} {
+					for _, m := range p.both() {
 						h := m.Hart()
 						h.State = hart.State{F: f, FRM: frm, PC: cputest.Base, Priv: hart.M, CSR: h.CSR}
 						h.CSR.Mstatus |= riscv.MstatusFS
 						h.Refresh()
-						if e := m.CPUs[0].Run(4*23 + 10); e.Reason != cpu.ExitBudget {
-							t.Fatalf("exit %v %v", e.Reason, e.Err)
-						}
 					}
-					ha, hb := a.Hart(), b.Hart()
-					if ha.State != hb.State {
+					p.spend(t, 4*23+10, "%x %x frm %d sign %v", x, y, frm, sign)
+					ha, hb := p.a.Hart(), p.b.Hart()
+					if !p.alike() {
 						t.Errorf("%x %x frm %d sign %v: results %x, translated %x; flags %x, translated %x", x, y, frm, sign,
 							ha.F[10:18], hb.F[10:18], ha.X[10:18], hb.X[10:18])
 					}
