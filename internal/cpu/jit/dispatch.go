@@ -54,6 +54,9 @@ func (v *VCPU) native(b *block) (end bool) {
 		left := v.in.Left()
 		reserve := max(left-v.slice, 0)
 		v.left = uint64(left - reserve)
+		granted := uint32(min(reserve/v.slice, v.own))
+		v.more = granted
+		slices := int32(1)
 	resume:
 		h.Watch(1)
 		v.readyFloat()
@@ -66,6 +69,12 @@ func (v *VCPU) native(b *block) (end bool) {
 			h.FFlags |= guestFlags(v.fpStatus)
 		}
 		v.syncReservation()
+		if own := granted - v.more; own != 0 {
+			granted = v.more
+			slices += int32(own)
+			reserve -= int64(own) * v.slice
+			v.stats.Slices += uint64(own)
+		}
 		left = reserve + int64(v.left)
 		switch v.reason {
 		case abi.ExitSlow:
@@ -125,7 +134,7 @@ func (v *VCPU) native(b *block) (end bool) {
 			return false
 		case abi.ExitBudget:
 			v.sync(left)
-			h.Watch(sliceWork)
+			h.Watch(slices * sliceWork)
 			v.stats.Slices++
 			if reserve == 0 {
 				v.in.Own() // the interpreter knows how to end at an instruction
@@ -137,7 +146,7 @@ func (v *VCPU) native(b *block) (end bool) {
 			v.sample(v.pc)
 		case abi.ExitPause:
 			v.sync(left)
-			h.Watch(sliceWork)
+			h.Watch(slices * sliceWork)
 			v.stats.Slices++
 			if reserve == 0 {
 				v.in.Own()
@@ -146,7 +155,7 @@ func (v *VCPU) native(b *block) (end bool) {
 			if h.Attention.Load() != 0 {
 				return false
 			}
-			entry, again := v.warm()
+			entry, again := v.warm(slices)
 			if !again {
 				entry = uintptr(v.resume)
 			}

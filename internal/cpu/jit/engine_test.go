@@ -162,6 +162,38 @@ func TestCollector(t *testing.T) {
 	}
 }
 
+// TestMoreSlices: a region that begins its slices itself ends them as soon as
+// the engine would.
+func TestMoreSlices(t *testing.T) {
+	if !hasRegions {
+		t.Skip("no regions on this host")
+	}
+	// So many would take a second and more.
+	_, v := machineOf(t, Options{Threshold: -1, Samples: 1, More: 1 << 19}, "loop: addi a1, a1, 1\nxor a2, a2, a1\naddi a3, a3, -3\nj loop\n", cputest.Options{})
+	run(t, v, 1<<24) // the region is made again
+	for range 3 {
+		before, exits := v.Instructions(), v.stats.Slices
+		timer := time.AfterFunc(2*time.Millisecond, v.Kick)
+		e := v.Run(1 << 40)
+		timer.Stop()
+		did := int64(v.Instructions() - before)
+		if e.Reason != cpu.ExitKicked || did > 1<<18*v.slice {
+			t.Errorf("exit %v after %d instructions", e.Reason, did)
+		}
+		if n := int64(v.stats.Slices - exits); n < did/v.slice-1 || n > did/v.slice+1 {
+			t.Errorf("%d slices of %d instructions counted for %d", n, v.slice, did)
+		}
+	}
+	v.own = 2
+	for n := range uint64(20) {
+		before, budget := v.Instructions(), uint64(v.slice)*n/2+n
+		run(t, v, budget)
+		if did := v.Instructions() - before; did != budget {
+			t.Errorf("%d instructions for a budget of %d", did, budget)
+		}
+	}
+}
+
 // TestEngineChange: an engine goes on where another has stopped.
 func TestEngineChange(t *testing.T) {
 	m, v := machineOf(t, Options{}, "loop: addi a1, a1, 1\naddi a2, a2, 3\nj loop\n", cputest.Options{})

@@ -75,6 +75,9 @@ const hasRegions = true
 // hasChecks: the back end has ir.Check.
 const hasChecks = true
 
+// hasMerged: the back end gains by accesses that have one site.
+const hasMerged = true
+
 // hasTables: the back end goes on in a region by a table where a JumpReg may lead to many blocks.
 const hasTables = true
 

@@ -72,6 +72,10 @@ const hasRegions = true
 // hasChecks: the back end has no ir.Check yet.
 const hasChecks = false
 
+// hasMerged: accesses that have one site would confuse the back end, which keeps
+// pointers by site.
+const hasMerged = false
+
 // hasTables: the back end compares the target of a JumpReg with each block's address.
 const hasTables = false
 

@@ -44,6 +44,10 @@ const (
 	defaultSlice = maxSlice
 	// maxSlice bounds how many calls generated code keeps on the stack.
 	maxSlice = 16384
+	// defaultMore is how many slices a region begins by itself: time is looked at
+	// seldom enough for that, and a collection waits for 40 microseconds at most
+	// where code is fast, as that of regions is.
+	defaultMore = 3
 	// threshold is how often a block is interpreted first.
 	threshold = 32
 
@@ -75,7 +79,7 @@ type VCPU struct {
 	codeEpoch              uint64 // and links to other pages
 	samples                int    // see Options
 	warmSlices             int    // that end in a region before it is made again
-	slice                  int64
+	own                    int64  // see Options.More
 
 	sites  sites
 	consts [len(hostConsts)]uint64
@@ -84,6 +88,8 @@ type VCPU struct {
 // context is what generated code and the engine tell each other.
 type context struct {
 	left, page, pc, resume uint64
+	slice                  int64
+	more                   uint32
 	resHost                uint64
 	id, reason             uint32
 	fpOn, fpIf, fpUsed     uint32
@@ -134,7 +140,7 @@ func makeLayout() abi.Layout {
 		DataContext: rel(in + l.DataContext),
 		Fetches:     rel(in + l.Fetches), FetchEntries: int32(l.FetchEntries), FetchContext: rel(in + l.FetchContext),
 		CodeBase: rel(ctx + unsafe.Offsetof(v.context.codeBase)),
-		Left:     rel(ctx + unsafe.Offsetof(v.context.left)), Base: rel(ctx + unsafe.Offsetof(v.context.page)),
+		Left:     rel(ctx + unsafe.Offsetof(v.context.left)), Slice: rel(ctx + unsafe.Offsetof(v.context.slice)), More: rel(ctx + unsafe.Offsetof(v.context.more)), Base: rel(ctx + unsafe.Offsetof(v.context.page)),
 		Stack: rel(ctx + unsafe.Offsetof(v.context.stack)), Asks: rel(ctx + unsafe.Offsetof(v.context.asks)),
 		PC: rel(ctx + unsafe.Offsetof(v.context.pc)), Resume: rel(ctx + unsafe.Offsetof(v.context.resume)),
 		ID: rel(ctx + unsafe.Offsetof(v.context.id)), Reason: rel(ctx + unsafe.Offsetof(v.context.reason)),
@@ -156,6 +162,7 @@ type Options struct {
 	Threshold int64 // how often a block is interpreted first; -1 for never
 	Samples   int   // slices that end in a block before its loop is made a region; -1 for no regions
 	Slice     int64 // instructions that run without a look at interrupts
+	More      int   // slices that a region may begin by itself, one after the other; -1 for none
 
 	Dump    *Dumper  // is told of every translation
 	PerfMap *PerfMap // names what is translated for perf
@@ -190,6 +197,12 @@ func (v *VCPU) init(cfg hart.Config, o Options) error {
 	if o.Slice == 0 {
 		o.Slice = defaultSlice
 	}
+	switch {
+	case o.More == 0:
+		o.More = defaultMore
+	case o.More < 0:
+		o.More = 0
+	}
 	o.Slice = min(max(o.Slice, interp.MaxBlock), maxSlice) // a slice has room for any block
 	mem, err := platform.NewCodeMemory("code", o.CodeBytes)
 	if err != nil {
@@ -205,6 +218,7 @@ func (v *VCPU) init(cfg hart.Config, o Options) error {
 	v.in.SetHeatOf(v.code.patience)
 	v.base = uintptr(unsafe.Pointer(&v.h.X)) + bias
 	v.samples, v.slice, v.consts = o.Samples, o.Slice, hostConsts
+	v.own = int64(o.More)
 	v.warmSlices = warmSlices * o.Samples
 	if o.Samples < regionSamples {
 		v.warmSlices = o.Samples * regionSamples

@@ -35,6 +35,8 @@ func TestLayout(t *testing.T) {
 		{"FetchContext", layout.FetchContext, in + interp.Layout.FetchContext},
 		{"CodeBase", layout.CodeBase, uintptr(unsafe.Pointer(&v.codeBase))},
 		{"Left", layout.Left, uintptr(unsafe.Pointer(&v.left))},
+		{"Slice", layout.Slice, uintptr(unsafe.Pointer(&v.slice))},
+		{"More", layout.More, uintptr(unsafe.Pointer(&v.more))},
 		{"Base", layout.Base, uintptr(unsafe.Pointer(&v.page))},
 		{"Asks", layout.Asks, uintptr(unsafe.Pointer(&v.asks))},
 		{"Addends", layout.Addends, uintptr(unsafe.Pointer(&v.addends))},

@@ -62,6 +62,7 @@ type region struct {
 	sites    int               // the first of its sites
 	ownSites int               // how many it has
 	roams    map[int32]bool    // accesses that have ever been found to roam
+	looks    []uint64          // for each look at its sites, the page of each, see merge.go
 	strayed  int               // times that it was given up, see strays
 }
 
@@ -179,19 +180,20 @@ func (v *VCPU) promote(b *block, va uint64) bool {
 	return true
 }
 
-// warm counts that a slice has ended in a region. After some of them it is made
+// warm counts slices that have ended in a region. After some of them it is made
 // again; warm then returns true, and where that goes on, or 0: what has been left is not
 // to go on.
-func (v *VCPU) warm() (code uintptr, again bool) {
+func (v *VCPU) warm(slices int32) (code uintptr, again bool) {
 	r := v.code.blocks[v.id>>8].inside()
 	switch {
 	case r.blocks == 0: // left for good
 		return 0, false
 	case r.source == nil:
-		return 0, v.strays(r)
+		return 0, v.strays(r, int(slices))
 	}
 	at := int32(v.pc - v.page)
 	r.heat[at]++
+	v.look(r)
 	if r.heated++; r.heated < v.warmSlices {
 		return 0, false
 	}
@@ -220,8 +222,8 @@ func (v *VCPU) warm() (code uintptr, again bool) {
 // strays looks now and then at a region that has been made again. If its accesses
 // now miss their sites often, since the data of this process lie otherwise than
 // those that it was made by, the region is given up, and found and made like a new one.
-func (v *VCPU) strays(r *region) bool {
-	if r.heated++; r.heated < v.warmSlices<<r.strayed {
+func (v *VCPU) strays(r *region, slices int) bool {
+	if r.heated += slices; r.heated < v.warmSlices<<r.strayed {
 		return false
 	}
 	instructions := r.heated * int(v.slice)
@@ -333,7 +335,7 @@ func (v *VCPU) install(header *block, r *ir.Region, pages map[int32]*codePage, v
 	if again {
 		own.source = nil
 	} else {
-		own.source, own.heat, own.heated = r.Clone(), map[int32]int{}, 0
+		own.source, own.heat, own.heated, own.looks = r.Clone(), map[int32]int{}, 0, nil
 	}
 	for _, pass := range opt.Passes {
 		pass.Run(r)
@@ -347,6 +349,8 @@ func (v *VCPU) install(header *block, r *ir.Region, pages map[int32]*codePage, v
 			}
 		})
 		rec.Pass("roaming", r)
+		v.stats.Merged += uint64(own.merge(r))
+		rec.Pass("merge", r)
 	} else {
 		own.accesses = own.accesses[:0]
 		each(r, func(b *ir.RegionBlock, in *ir.Inst) {

@@ -119,10 +119,13 @@ func TestRandomLoops(t *testing.T) { compareLoops(t, false) }
 // TestRandomLoopsInPages: the same where each page of data is somewhere else.
 func TestRandomLoopsInPages(t *testing.T) { compareLoops(t, true) }
 
+// leafTable is where, in RAM, shuffle has the entries of the pages of RAM.
+const leafTable = 0x22000
+
 // shuffle makes page tables of Sv39 in RAM, for S-mode, in which the pages of
 // data are mixed, and code is where it is.
 func shuffle(r *rand.Rand, ram []byte) (satp uint64) {
-	const root, middle, leaf = 0x20000, 0x21000, 0x22000
+	const root, middle, leaf = 0x20000, 0x21000, leafTable
 	const table, mapped = riscv.PTEV, riscv.PTEV | riscv.PTER | riscv.PTEW | riscv.PTEX | riscv.PTEA | riscv.PTED
 	entry := func(at, pa, flags uint64) { binary.LittleEndian.PutUint64(ram[at:], (cputest.Base+pa)>>12<<10|flags) }
 	clear(ram[root : leaf+4096])
@@ -221,6 +224,9 @@ func compareLoops(t *testing.T, paged bool) {
 	s := p.v.stats
 	if hasRegions && s.Regions < uint64(rounds)/2 {
 		t.Errorf("only %d regions were made of %d programs: this test shows nothing", s.Regions, rounds)
+	}
+	if hasMerged && s.Merged < uint64(rounds)/20 {
+		t.Errorf("only %d accesses of %d programs have the site of another: this test shows nothing", s.Merged, rounds)
 	}
 	t.Log(s)
 	if err := d.Close(); err != nil {

@@ -62,13 +62,14 @@ const siteBytes = 32
 func (s *sites) fresh(first int, r *ir.Region) {
 	for i := range r.Sites {
 		x := &s.table[first+i]
-		x.limit = 0
+		x.limit, x.full = 0, pageMask+1
 		x.state &= 1
 	}
 	for i := range r.Blocks {
 		for _, in := range r.Blocks[i].Insts {
 			if in.Span != 0 {
-				s.table[first+int(in.Site)].full = uint32(pageMask + 1 - int(in.Span) + 1)
+				x := &s.table[first+int(in.Site)]
+				x.full = min(x.full, uint32(pageMask+1-int(in.Span)+1))
 			}
 		}
 	}

@@ -27,6 +27,7 @@ type Stats struct {
 	Links     uint64 // jumps linked
 	Shared    uint64 // times that a check for several accesses failed
 	Strayed   uint64 // regions given up because their data lay otherwise
+	Merged    uint64 // accesses that were given the site of another
 	Separated uint64 // blocks made again without such checks
 	Lookups   uint64 // jumps that missed the jump cache
 	Slices    uint64 // ends of slices

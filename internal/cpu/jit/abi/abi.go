@@ -19,6 +19,8 @@ type Layout struct {
 	FetchContext  int32 // is or-ed into its tags
 	CodeBase      int32 // 8 bytes: the address of the start of code memory
 	Left          int32 // the budget
+	Slice         int32 // what a slice adds to it
+	More          int32 // 32 bits: how many slices code may still begin by itself
 	Base          int32 // of the page
 	PC            int32
 	Stack         int32 // the host's stack pointer when code was entered

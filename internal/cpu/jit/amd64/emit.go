@@ -37,6 +37,7 @@ type Routines struct {
 	short int
 	fpRoutines
 	pause int
+	more  int // slices.go
 
 	fillLoad, fillStore int
 
@@ -165,6 +166,8 @@ func (r *Routines) emit(l *Layout) {
 	a.byte(0x59) // pop rcx
 	a.here(plain)
 	a.byte(0xc3)
+	r.more = a.pos()
+	a.moreRoutine(l)
 	r.fillLoad = a.pos()
 	fillRoutine(&a, l, l.Loads)
 	r.fillStore = a.pos()

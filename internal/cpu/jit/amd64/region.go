@@ -149,6 +149,9 @@ func (e *Emitter) Region(r *ir.Region, sites int32, at, id int) abi.Code {
 	for i := range s.pauses {
 		p := &s.pauses[i]
 		e.here(p.from)
+		if s.ir.Joined {
+			e.another(p.resume)
+		}
 		e.extend(p.loose)
 		e.aluRI(aluAdd, true, budget, p.back)
 		e.leaPage(RAX, p.at)

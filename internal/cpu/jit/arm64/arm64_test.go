@@ -432,7 +432,7 @@ func newAuditor(far int32, atomic bool) *auditor {
 	r := NewRoutines(l, atomic)
 	return &auditor{l: l, r: r, atomic: atomic, routines: map[int]bool{r.Enter: true, r.slow: true, r.link: true, r.look: true, r.short: true,
 		r.far: true, r.across: true, r.loads: true, r.stores: true, r.status: true, r.call: true, r.sret: true,
-		r.pause: true, r.fillLoad: true, r.fillStore: true}}
+		r.pause: true, r.more: true, r.fillLoad: true, r.fillStore: true}}
 }
 
 // check looks through the code of what, which is at a distance from the routines.

@@ -36,6 +36,7 @@ type Routines struct {
 	look   int
 	short  int
 	pause  int
+	more   int // slices.go
 	far    int // goes on at the virtual address in X0
 	across int // leaves before the instruction at X0
 	loads  int // see retry
@@ -169,6 +170,8 @@ func NewRoutines(l *Layout, atomic bool) *Routines {
 	a.retry(l, loads, l.MoreLoads)
 	r.stores = a.pos()
 	a.retry(l, stores, l.MoreStores)
+	r.more = a.pos()
+	a.moreRoutine(l)
 	r.fillLoad = a.pos()
 	a.fillRoutine(l, l.Loads)
 	r.fillStore = a.pos()

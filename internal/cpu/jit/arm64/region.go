@@ -136,6 +136,9 @@ func (e *Emitter) Region(r *ir.Region, sites int32, at, id int) abi.Code {
 	for i := range s.pauses {
 		p := &s.pauses[i]
 		e.here(p.from)
+		if s.ir.Joined {
+			e.another(p.resume)
+		}
 		e.extend(p.loose)
 		e.addI(true, budget, budget, int64(p.back), X0)
 		e.leaPage(X0, int64(p.at))
