@@ -221,26 +221,48 @@ func (v *VCPU) warm(slices int32) (code uintptr, again bool) {
 
 // strays looks now and then at a region that has been made again. If its accesses
 // now miss their sites often, since the data of this process lie otherwise than
-// those that it was made by, the region is given up, and found and made like a new one.
+// those that it was made by, the region is given up, and found and made like a
+// new one, for what has been learnt.
 func (v *VCPU) strays(r *region, slices int) bool {
 	if r.heated += slices; r.heated < v.warmSlices<<r.strayed {
 		return false
 	}
 	instructions := r.heated * int(v.slice)
 	r.heated = 0
-	misses := 0
-	for i := range r.ownSites {
+	misses, all := make([]int, r.ownSites), 0
+	for i := range misses {
 		s := &v.sites.table[r.sites+i]
-		misses += int(s.state >> 1)
+		misses[i] = int(s.state >> 1)
 		s.state &= 1
+		all += misses[i]
 	}
-	if misses < instructions/strayInstructions || r.strayed == maxStrays {
+	if all < instructions/strayInstructions || r.strayed == maxStrays || !r.learn(misses) {
 		return false
 	}
 	r.strayed++
 	v.stats.Strayed++
 	v.code.leave(r)
 	return true
+}
+
+// learn is told how often the accesses of each site have missed it. Those that
+// did most roam, or have sites of their own again. It returns whether the next
+// region is different for that.
+func (r *region) learn(misses []int) (better bool) {
+	checks := make([]int, len(misses))
+	for _, a := range r.accesses {
+		checks[a.site]++
+	}
+	for _, a := range r.accesses {
+		switch {
+		case misses[a.site] < slices.Max(misses)/4:
+		case checks[a.site] > 1: // merged
+			better = true
+		case !r.roams[a.off]:
+			r.roams[a.off], better = true, true
+		}
+	}
+	return better
 }
 
 // access is a check of a region.
@@ -272,9 +294,8 @@ func (v *VCPU) roaming(own *region) map[int32]bool {
 			found[a.off] = true
 		}
 	}
-	maps.Copy(found, own.roams)
-	own.roams = found
-	return found
+	maps.Copy(own.roams, found)
+	return own.roams
 }
 
 // inPlace tells whether pages are where a region has them, whose header's is at
@@ -324,7 +345,7 @@ func (v *VCPU) install(header *block, r *ir.Region, pages map[int32]*codePage, v
 		}
 		plain := &block{Block: header.Block, start: header.start, page: p}
 		p.headers = append(p.headers, header)
-		header.heat().region = &region{header: header, plain: c.add(plain, made), start: slices.Clone(c.mem.Bytes[at:][:jumpBytes])}
+		header.heat().region = &region{header: header, plain: c.add(plain, made), start: slices.Clone(c.mem.Bytes[at:][:jumpBytes]), roams: map[int32]bool{}}
 	}
 	pc := va | uint64(header.start)
 	rec := c.trace.dump.Begin("region", c.trace.hart, pc, header.GPA())
@@ -351,11 +372,6 @@ func (v *VCPU) install(header *block, r *ir.Region, pages map[int32]*codePage, v
 		rec.Pass("roaming", r)
 		v.stats.Merged += uint64(own.merge(r))
 		rec.Pass("merge", r)
-	} else {
-		own.accesses = own.accesses[:0]
-		each(r, func(b *ir.RegionBlock, in *ir.Inst) {
-			own.accesses = append(own.accesses, access{b.Offsets[in.Index], b.Start, len(b.Offsets), in.Site})
-		})
 	}
 	// Nothing goes on in the code that the header has led to: its sites can be
 	// used again.
@@ -377,6 +393,10 @@ func (v *VCPU) install(header *block, r *ir.Region, pages map[int32]*codePage, v
 		c.sites += r.Sites
 	}
 	v.sites.fresh(sites, r)
+	own.accesses = own.accesses[:0]
+	each(r, func(b *ir.RegionBlock, in *ir.Inst) {
+		own.accesses = append(own.accesses, access{b.Offsets[in.Index], b.Start, len(b.Offsets), in.Site})
+	})
 	if !again {
 		own.blocks = len(r.Blocks)
 	}
