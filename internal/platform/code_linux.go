@@ -20,29 +20,31 @@ type CodeMemory struct {
 
 // NewCodeMemory maps size bytes, a multiple of the host's page size.
 func NewCodeMemory(name string, size int) (*CodeMemory, error) {
-	// Since Linux 6.3 a memory file says whether it may be executed; before,
-	// the flag is not known.
-	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC|unix.MFD_EXEC)
-	if err == unix.EINVAL {
-		fd, err = unix.MemfdCreate(name, unix.MFD_CLOEXEC)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("memfd_create %s: %w", name, err)
-	}
-	defer unix.Close(fd) // the mappings stay
-	if err := unix.Ftruncate(fd, int64(size)); err != nil {
-		return nil, fmt.Errorf("memory file %s of %d bytes: %w", name, size, err)
-	}
 	m := &CodeMemory{}
-	if m.Bytes, err = mapGuarded(fd, uint64(size), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED); err != nil {
+	var err error
+	if m.Bytes, err = mapGuarded(-1, uint64(size), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_ANON|unix.MAP_NORESERVE); err != nil {
 		return nil, fmt.Errorf("map %d bytes for %s: %w", size, name, err)
 	}
-	if m.exec, err = mapGuarded(fd, uint64(size), unix.PROT_READ|unix.PROT_EXEC, unix.MAP_SHARED); err != nil {
+	if m.exec, err = mapGuarded(-1, uint64(size), unix.PROT_NONE, unix.MAP_PRIVATE|unix.MAP_ANON|unix.MAP_NORESERVE); err == nil {
+		err = alias(m.exec, m.Bytes)
+	}
+	if err == nil {
+		err = unix.Mprotect(m.exec, unix.PROT_READ|unix.PROT_EXEC)
+	}
+	if err != nil {
 		m.Close()
 		return nil, fmt.Errorf("map %d executable bytes for %s: %w", size, name, err)
 	}
 	m.Exec = uintptr(unsafe.Pointer(&m.exec[0]))
 	return m, nil
+}
+
+// alias maps the shared memory of b at a, too, in place of what is there: mremap
+// does so for a mapping of no size. A memory file could be mapped twice as well,
+// but perf has names for code in anonymous memory only.
+func alias(a, b []byte) error {
+	_, err := unix.MremapPtr(unsafe.Pointer(&b[0]), 0, unsafe.Pointer(&a[0]), uintptr(len(a)), unix.MREMAP_MAYMOVE|unix.MREMAP_FIXED)
+	return err
 }
 
 // Release gives memory from an offset up to another back to the host, as far as
