@@ -56,7 +56,7 @@ func (v *VCPU) native(b *block) (end bool) {
 		v.left = uint64(left - reserve)
 		granted := uint32(min(reserve/v.slice, v.own))
 		v.more = granted
-		slices := int32(1)
+		ended := int32(1) // slices
 	resume:
 		h.Watch(1)
 		v.readyFloat()
@@ -71,7 +71,7 @@ func (v *VCPU) native(b *block) (end bool) {
 		v.syncReservation()
 		if own := granted - v.more; own != 0 {
 			granted = v.more
-			slices += int32(own)
+			ended += int32(own)
 			reserve -= int64(own) * v.slice
 			v.stats.Slices += uint64(own)
 		}
@@ -134,7 +134,7 @@ func (v *VCPU) native(b *block) (end bool) {
 			return false
 		case abi.ExitBudget:
 			v.sync(left)
-			h.Watch(slices * sliceWork)
+			h.Watch(ended * sliceWork)
 			v.stats.Slices++
 			if reserve == 0 {
 				v.in.Own() // the interpreter knows how to end at an instruction
@@ -146,7 +146,7 @@ func (v *VCPU) native(b *block) (end bool) {
 			v.sample(v.pc)
 		case abi.ExitPause:
 			v.sync(left)
-			h.Watch(slices * sliceWork)
+			h.Watch(ended * sliceWork)
 			v.stats.Slices++
 			if reserve == 0 {
 				v.in.Own()
@@ -155,7 +155,7 @@ func (v *VCPU) native(b *block) (end bool) {
 			if h.Attention.Load() != 0 {
 				return false
 			}
-			entry, again := v.warm(slices)
+			entry, again := v.warm(ended)
 			if !again {
 				entry = uintptr(v.resume)
 			}

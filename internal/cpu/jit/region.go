@@ -37,6 +37,10 @@ const (
 	strayInstructions = 256
 	maxStrays         = 6
 
+	// An access of a region that is given up roams in the next if it has missed in
+	// one pass of so many. What goes through memory in order misses seldom enough.
+	roamPasses = 32
+
 	maxRegionBlocks = 96
 	maxRegionInsts  = 800
 )
@@ -63,6 +67,7 @@ type region struct {
 	ownSites int               // how many it has
 	roams    map[int32]bool    // accesses that have ever been found to roam
 	looks    []uint64          // for each look at its sites, the page of each, see merge.go
+	merged   bool              // some accesses have the site of others
 	strayed  int               // times that it was given up, see strays
 }
 
@@ -183,13 +188,13 @@ func (v *VCPU) promote(b *block, va uint64) bool {
 // warm counts slices that have ended in a region. After some of them it is made
 // again; warm then returns true, and where that goes on, or 0: what has been left is not
 // to go on.
-func (v *VCPU) warm(slices int32) (code uintptr, again bool) {
+func (v *VCPU) warm(ended int32) (code uintptr, again bool) {
 	r := v.code.blocks[v.id>>8].inside()
 	switch {
 	case r.blocks == 0: // left for good
 		return 0, false
 	case r.source == nil:
-		return 0, v.strays(r, int(slices))
+		return 0, v.strays(r, int(ended))
 	}
 	at := int32(v.pc - v.page)
 	r.heat[at]++
@@ -222,47 +227,38 @@ func (v *VCPU) warm(slices int32) (code uintptr, again bool) {
 // strays looks now and then at a region that has been made again. If its accesses
 // now miss their sites often, since the data of this process lie otherwise than
 // those that it was made by, the region is given up, and found and made like a
-// new one, for what has been learnt.
-func (v *VCPU) strays(r *region, slices int) bool {
-	if r.heated += slices; r.heated < v.warmSlices<<r.strayed {
+// new one, in which what missed roams.
+func (v *VCPU) strays(r *region, ended int) bool {
+	if r.heated += ended; r.heated < v.warmSlices<<r.strayed {
 		return false
 	}
 	instructions := r.heated * int(v.slice)
 	r.heated = 0
-	misses, all := make([]int, r.ownSites), 0
-	for i := range misses {
-		s := &v.sites.table[r.sites+i]
-		misses[i] = int(s.state >> 1)
-		s.state &= 1
-		all += misses[i]
+	var missed []int32
+	for _, a := range r.accesses {
+		n := float64(v.sites.table[r.sites+int(a.site)].state >> 1)
+		if passes := a.rate * float64(instructions); n > passes/roamPasses {
+			missed = append(missed, a.off)
+		}
 	}
-	if all < instructions/strayInstructions || r.strayed == maxStrays || !r.learn(misses) {
+	all := 0
+	for i := range r.ownSites {
+		s := &v.sites.table[r.sites+i]
+		all += int(s.state >> 1)
+		s.state &= 1
+	}
+	if all < instructions/strayInstructions || r.strayed == maxStrays {
 		return false
+	}
+	if !r.merged { // else the next has sites of their own for them
+		for _, off := range missed {
+			r.roams[off] = true
+		}
 	}
 	r.strayed++
 	v.stats.Strayed++
 	v.code.leave(r)
 	return true
-}
-
-// learn is told how often the accesses of each site have missed it. Those that
-// did most roam, or have sites of their own again. It returns whether the next
-// region is different for that.
-func (r *region) learn(misses []int) (better bool) {
-	checks := make([]int, len(misses))
-	for _, a := range r.accesses {
-		checks[a.site]++
-	}
-	for _, a := range r.accesses {
-		switch {
-		case misses[a.site] < slices.Max(misses)/4:
-		case checks[a.site] > 1: // merged
-			better = true
-		case !r.roams[a.off]:
-			r.roams[a.off], better = true, true
-		}
-	}
-	return better
 }
 
 // access is a check of a region.
@@ -271,6 +267,7 @@ type access struct {
 	block int32 // where it is in
 	insts int   // how many that has
 	site  uint16
+	rate  float64 // passes in an instruction of the region, as far as is known how often blocks are executed
 }
 
 // each calls f for each check.
@@ -370,7 +367,9 @@ func (v *VCPU) install(header *block, r *ir.Region, pages map[int32]*codePage, v
 			}
 		})
 		rec.Pass("roaming", r)
-		v.stats.Merged += uint64(own.merge(r))
+		n := own.merge(r)
+		own.merged = n > 0
+		v.stats.Merged += uint64(n)
 		rec.Pass("merge", r)
 	}
 	// Nothing goes on in the code that the header has led to: its sites can be
@@ -393,9 +392,13 @@ func (v *VCPU) install(header *block, r *ir.Region, pages map[int32]*codePage, v
 		c.sites += r.Sites
 	}
 	v.sites.fresh(sites, r)
+	work := 1
+	for i := range r.Blocks {
+		work += r.Blocks[i].Weight * len(r.Blocks[i].Offsets)
+	}
 	own.accesses = own.accesses[:0]
 	each(r, func(b *ir.RegionBlock, in *ir.Inst) {
-		own.accesses = append(own.accesses, access{b.Offsets[in.Index], b.Start, len(b.Offsets), in.Site})
+		own.accesses = append(own.accesses, access{b.Offsets[in.Index], b.Start, len(b.Offsets), in.Site, float64(b.Weight) / float64(work)})
 	})
 	if !again {
 		own.blocks = len(r.Blocks)
