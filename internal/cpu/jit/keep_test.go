@@ -4,10 +4,7 @@ package jit
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"testing"
-
-	"doppel/internal/cpu/cputest"
 )
 
 // TestKeptAddends: an inner loop loads from one page again and again, between
@@ -44,20 +41,7 @@ odd:	ld   a6, 16(a1)
 	`
 	for slice := range int64(12) {
 		t.Run(fmt.Sprint(slice), func(t *testing.T) {
-			p := newPair(t, Options{Threshold: -1, Samples: 1, Slice: 60 + 11*slice}, program, cputest.Options{RAM: 1 << 18})
-			r := rand.New(rand.NewPCG(5, uint64(slice)))
-			data := make([]byte, 0x18000)
-			for i := range data {
-				data[i] = byte(r.Uint32())
-			}
-			for _, m := range p.both() {
-				inPages(m, rand.New(rand.NewPCG(7, uint64(slice))))
-				copy(m.RAM.Bytes()[0x4000:], data)
-				h := m.Hart()
-				h.PC = m.Sym("start")
-				h.Refresh()
-				m.CPUs[0].FlushTLB()
-			}
+			p := pairInPages(t, Options{Threshold: -1, Samples: 1, Slice: 60 + 11*slice}, program, uint64(slice), nil)
 			for round := range 60 {
 				p.together(t, uint64(3000+13*round), "round %d", round)
 			}

@@ -4,7 +4,6 @@ package jit
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"testing"
 
 	"doppel/internal/cpu/cputest"
@@ -55,22 +54,11 @@ trap:	csrr a5, sepc
 	`
 	for slice := range int64(12) {
 		t.Run(fmt.Sprint(slice), func(t *testing.T) {
-			p := newPair(t, Options{Threshold: -1, Samples: 3, Slice: 60 + 11*slice}, program, cputest.Options{RAM: 1 << 18})
-			r := rand.New(rand.NewPCG(6, uint64(slice)))
-			data := make([]byte, 0x18000)
-			for i := range data {
-				data[i] = byte(r.Uint32())
-			}
-			for _, m := range p.both() {
-				inPages(m, rand.New(rand.NewPCG(8, uint64(slice))))
-				ram := m.RAM.Bytes()
-				copy(ram[0x4000:], data)
-				ram[leafTable+8*6] &^= byte(riscv.PTEW)
+			p := pairInPages(t, Options{Threshold: -1, Samples: 3, Slice: 60 + 11*slice}, program, uint64(slice), func(m *cputest.Machine) {
+				m.RAM.Bytes()[leafTable+8*6] &^= byte(riscv.PTEW)
 				h := m.Hart()
-				h.PC, h.CSR.Stvec, h.CSR.Medeleg = m.Sym("start"), m.Sym("trap"), 1<<riscv.StorePageFault
-				h.Refresh()
-				m.CPUs[0].FlushTLB()
-			}
+				h.CSR.Stvec, h.CSR.Medeleg = m.Sym("trap"), 1<<riscv.StorePageFault
+			})
 			for round := range 60 {
 				p.together(t, uint64(3000+13*round), "round %d", round)
 			}

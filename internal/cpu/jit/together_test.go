@@ -5,6 +5,7 @@ package jit
 import (
 	"bytes"
 	"fmt"
+	"math/rand/v2"
 	"testing"
 
 	"doppel/internal/cpu"
@@ -25,6 +26,28 @@ func newPair(t *testing.T, o Options, src string, mo cputest.Options) *pair {
 	a := cputest.NewMachine(t, func(c hart.Config) cputest.Engine { return interp.New(c) }, src, mo)
 	b, v := machineOf(t, o, src, mo)
 	return &pair{a, b, v}
+}
+
+// pairInPages is newPair for S-mode, in pages that shuffle makes of random data.
+// The program begins at start; more, if not nil, changes a machine before.
+func pairInPages(t *testing.T, o Options, src string, seed uint64, more func(*cputest.Machine)) *pair {
+	t.Helper()
+	p := newPair(t, o, src, cputest.Options{RAM: 1 << 18})
+	for _, m := range p.both() {
+		inPages(m, rand.New(rand.NewPCG(7, seed)))
+		r := rand.New(rand.NewPCG(5, seed))
+		for data := m.RAM.Bytes()[0x4000:0x1c000]; len(data) > 0; data = data[1:] {
+			data[0] = byte(r.Uint32())
+		}
+		h := m.Hart()
+		h.PC = m.Sym("start")
+		if more != nil {
+			more(m)
+		}
+		h.Refresh()
+		m.CPUs[0].FlushTLB()
+	}
+	return p
 }
 
 // both is for what is to be done to each.
